@@ -1,0 +1,1 @@
+"""What is true, without any I/O: pure functions over frozen dataclasses and Arrow tables."""

@@ -1,0 +1,328 @@
+"""The declaration of an automation: its schema, defaults, cross-field rules, content hash and diff.
+
+What belongs here: everything that can be said about a declaration from its parsed content alone, read by Dagster, by the
+gateway and by the command line alike. What does not: finding and reading files (`resources/declarations.py`), Dagster
+(`aios_assets/automation.py`), and values of environment variables: strings may hold `${VAR}` or `${VAR:-default}`, which
+are expanded at use, so that a declaration loads with every secret unset.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Cron = Annotated[str, Field(pattern=r"^\S+ \S+ \S+ \S+ \S+$", description="Five cron fields, in the automation's time zone")]
+
+
+class Declared(BaseModel):
+    """Base of every declared block: unknown keys are errors, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Queue(Declared):
+    """One class of the classifier and one queue of the helpdesk."""
+
+    name: Identifier
+    description: str = ""
+    wrong_cost: float | None = Field(None, ge=0, description="Cost of a wrong automated decision into this queue")
+    never_automate: bool = Field(False, description="Always a person, however sure the model is")
+
+
+class FieldMapping(Declared):
+    """Where one canonical field comes from in a source's payload."""
+
+    field: str | None = Field(None, description="Column or dotted path in the payload")
+    constant: str | int | float | bool | None = Field(None, description="The same value for every record")
+    values: dict[str, str] = Field(default_factory=dict, description="Source value -> canonical value")
+    format: str | None = Field(None, description="strptime format of a date-time column")
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "FieldMapping":
+        if (self.field is None) == (self.constant is None):
+            raise ValueError("a mapping needs exactly one of `field` and `constant`")
+        return self
+
+
+Mapping = dict[str, FieldMapping]
+
+
+def _mapping_from_short_form(value: Any) -> Any:
+    """`subject: text` is short for `subject: {field: text}`."""
+    if isinstance(value, dict):
+        return {k: {"field": v} if isinstance(v, str) else v for k, v in value.items()}
+    return value
+
+
+class SourceBase(Declared):
+    """What every source declares. `provides` says which canonical entity its records become."""
+
+    provides: Literal["tickets", "customers"]
+    mapping: Mapping = Field(default_factory=dict)
+
+    @field_validator("mapping", mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        return _mapping_from_short_form(value)
+
+
+class ZendeskSource(SourceBase):
+    """Tickets and users by Zendesk's incremental cursor exports; actions are written back to it."""
+
+    connector: Literal["zendesk"]
+    provides: Literal["tickets"] = "tickets"
+    url: str = Field(description="Base URL, `${VAR}` allowed")
+    email: str = Field(description="Agent's e-mail, `${VAR}` allowed")
+    token: str = Field(description="API token: always `${VAR}`")
+    start_time: date | None = Field(None, description="First day to export; default: the automation's start_date")
+
+
+class SalesforceSource(SourceBase):
+    """Customers by SOQL query, incremental by SystemModstamp."""
+
+    connector: Literal["salesforce"]
+    provides: Literal["customers"] = "customers"
+    url: str
+    client_id: str
+    client_secret: str
+    object: str = "Account"
+    api_version: str = "v62.0"
+
+
+class FileSource(SourceBase):
+    """CSV, Parquet or JSON Lines, plain or compressed; `path` may be a glob and is relative to the automation's folder."""
+
+    connector: Literal["file"]
+    path: str
+    format: Literal["csv", "parquet", "jsonl"] | None = Field(None, description="Default: from the file's ending")
+    delimiter: str = ","
+    encoding: str = "utf-8"
+    id_column: str | None = Field(None, description="Default: file name and row number")
+
+
+Source = Annotated[ZendeskSource | SalesforceSource | FileSource, Field(discriminator="connector")]
+
+
+class CrmFeature(Declared):
+    """One customer attribute used by the model."""
+
+    name: Identifier
+    kind: Literal["numeric", "categorical"]
+
+
+class Features(Declared):
+    """Model inputs: text fields of the ticket and attributes of its customer, as known at the ticket's arrival."""
+
+    text: tuple[Literal["subject", "body"], ...] = ("subject", "body")
+    customer: tuple[CrmFeature, ...] = ()
+
+
+class Training(Declared):
+    """What a model version is trained on, and what it must reach to be registered."""
+
+    window_days: int = Field(365, ge=1)
+    until: date | None = Field(None, description="Only outcomes known before this day; default: now")
+    min_rows: int = Field(200, ge=20)
+    max_rows: int = Field(200_000, ge=100)
+    evaluation_share: float = Field(0.2, gt=0, lt=0.9, description="The newest share of rows, held back for the report")
+    min_macro_f1: Share = Field(0.5, description="Below this on held-back rows a version is not promoted")
+
+
+class LinearTextModel(Declared):
+    """Word and character n-grams with CRM features under a calibrated linear classifier."""
+
+    kind: Literal["linear_text"] = "linear_text"
+    name: Identifier | None = Field(None, description="Model name in the registry; default: the automation's name")
+    word_ngrams: tuple[int, int] = (1, 2)
+    char_ngrams: tuple[int, int] | None = (2, 5)
+    min_df: int = Field(2, ge=1)
+    max_features: int = Field(200_000, ge=100)
+    regularization: float = Field(1.0, gt=0, description="Inverse strength C of the linear support vector machine")
+    accelerator: Literal["cpu", "cuda"] = "cpu"
+    batch_size: int = Field(512, ge=1, le=65_536)
+    training: Training = Training()
+
+
+class AtAccuracy(Declared):
+    """A threshold chosen from out-of-fold training scores: the lowest one at which accuracy is at least this."""
+
+    accuracy: Share
+
+
+Threshold = Share | AtAccuracy
+
+
+class Costs(Declared):
+    """Error costs and labour costs, in `value.currency`."""
+
+    wrong_automation: float = Field(12.0, ge=0, description="A ticket automated into the wrong queue")
+    wrong_draft: float = Field(3.0, ge=0)
+    review: float = Field(2.0, ge=0, description="One ticket decided by a person in the console")
+
+
+class Decisions(Declared):
+    """How scores become verdicts. `automate` must be strictly above `draft`."""
+
+    automate: Threshold = 0.9
+    draft: Threshold = 0.6
+    costs: Costs = Costs()
+    policy: str = Field("policy.rego", description="Rego file, relative to the automation's folder")
+    fallback_queue: Identifier | None = Field(
+        None, description="Where a ticket goes when there is no model; default: review"
+    )
+    audit_share: Share = Field(0.01, description="Random share of tickets that always goes to people")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Decisions":
+        a, d = self.automate, self.draft
+        if isinstance(a, AtAccuracy) and isinstance(d, AtAccuracy):
+            above = a.accuracy > d.accuracy
+        elif not isinstance(a, AtAccuracy) and not isinstance(d, AtAccuracy):
+            above = a > d
+        else:
+            above = True  # compared once the model version's operating curve is known
+        if not above:
+            raise ValueError("the `automate` threshold must be strictly above `draft`")
+        return self
+
+
+class Review(Declared):
+    """How uncertain cases become review batches."""
+
+    schedule: Cron = "*/5 * * * *"
+    max_batch: int = Field(200, ge=1, le=10_000)
+    service_level_hours: float = Field(8.0, gt=0)
+    lease_minutes: float = Field(15.0, gt=0)
+    undo_minutes: float = Field(10.0, ge=0)
+
+
+class Actions(Declared):
+    """What is written back to the helpdesk. `dry_run` records what would have been done and sends nothing."""
+
+    source: Identifier | None = Field(None, description="Where to write; none: nothing is sent")
+    dry_run: bool = False
+    assign: bool = True
+    tags: tuple[str, ...] = ("aios",)
+    note_on_draft: bool = True
+    batch_size: int = Field(100, ge=1, le=100)
+    max_attempts: int = Field(8, ge=1)
+
+
+class Monitoring(Declared):
+    """When a window counts as drifted, and what a rollback needs."""
+
+    psi_limit: float = Field(0.2, gt=0, description="Population stability index per column")
+    share_limit: Share = Field(0.3, description="Share of drifted columns above which the day is flagged")
+    min_rows: int = Field(200, ge=20)
+    min_accuracy: Share = Field(0.8, description="Recent accuracy below which a remedy is sought")
+    min_outcomes: int = Field(50, ge=10)
+    better_by: Share = Field(0.02, description="How much better last good must be before a rollback")
+    window_days: int = Field(7, ge=1)
+    cooldown_hours: float = Field(6.0, ge=0)
+    max_rollbacks: int = Field(2, ge=1, description="Rollbacks within the window after which automation stops")
+
+
+class Checks(Declared):
+    """Data quality limits. A record failing an expectation is quarantined; too many block what follows."""
+
+    max_failure_rate: Share = 0.2
+    max_text_chars: int = Field(200_000, ge=100)
+    required: tuple[str, ...] = ("ticket_id", "created_at")
+
+
+class Schedules(Declared):
+    """When each job starts by itself."""
+
+    ingest: Cron = "*/2 * * * *"
+    train: Cron = "0 3 * * *"
+    judge: Cron = "*/10 * * * *"
+
+
+class Value(Declared):
+    """What a decision is worth: minutes of triage saved and what a minute costs."""
+
+    minutes_manual: float = Field(6.0, ge=0, description="Manual triage of one ticket")
+    minutes_review: float = Field(1.5, ge=0)
+    minutes_draft: float = Field(2.5, ge=0)
+    hourly_cost: float = Field(32.0, ge=0)
+    currency: str = "EUR"
+
+
+class Automation(Declared):
+    """One business process, declared in one YAML file."""
+
+    name: Identifier
+    description: str = ""
+    owners: tuple[str, ...] = ()
+    start_date: date = Field(description="First day partition")
+    sources: dict[Identifier, Source] = Field(min_length=1)
+    queues: tuple[Queue, ...] = Field(default=(), description="Empty: the classes found in the training data")
+    features: Features = Features()
+    model: LinearTextModel = LinearTextModel()
+    decisions: Decisions = Decisions()
+    review: Review = Review()
+    actions: Actions = Actions()
+    monitoring: Monitoring = Monitoring()
+    checks: Checks = Checks()
+    schedules: Schedules = Schedules()
+    value: Value = Value()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Automation":
+        for problem in self._problems():
+            raise ValueError(problem)
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        if not any(s.provides == "tickets" for s in self.sources.values()):
+            yield "no source provides tickets"
+        names = [q.name for q in self.queues]
+        if len(set(names)) != len(names):
+            yield "two queues have the same name"
+        if len(names) == 1:
+            yield "a single queue leaves nothing to decide; declare two or more, or none to learn them from the data"
+        target = self.actions.source
+        if target is not None and target not in self.sources:
+            yield f"actions.source: no source is called `{target}`; there are: {', '.join(sorted(self.sources))}"
+        fallback = self.decisions.fallback_queue
+        if fallback is not None and names and fallback not in names:
+            yield f"decisions.fallback_queue: no queue is called `{fallback}`"
+
+    @property
+    def model_name(self) -> str:
+        """The model's name in the registry."""
+        return self.model.name or self.name
+
+    @property
+    def queue_names(self) -> tuple[str, ...]:
+        """Declared classes in their declared order; empty where they are learnt from the data."""
+        return tuple(q.name for q in self.queues)
+
+    @property
+    def version(self) -> str:
+        """Content hash: the same declaration has the same version whatever its layout and comments."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def diff(old: Automation, new: Automation) -> list[tuple[str, Any, Any]]:
+    """Changed leaves as (dotted path, old value, new value); None stands for absent."""
+    before, after = (dict(_leaves(a.model_dump(mode="json"))) for a in (old, new))
+    return [(p, before.get(p), after.get(p)) for p in sorted(before.keys() | after.keys()) if before.get(p) != after.get(p)]
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, child in value.items():
+            yield from _leaves(child, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list) and value:
+        for index, child in enumerate(value):
+            label = child["name"] if isinstance(child, dict) and "name" in child else index
+            yield from _leaves(child, f"{path}[{label}]")
+    else:
+        yield path, value

@@ -1,0 +1,1 @@
+"""The canonical entities and one mapper a vendor: raw payload in, entity or typed error out."""

@@ -1,0 +1,95 @@
+"""Tickets, customers and outcomes: the same for every vendor.
+
+What belongs here: the entities and what can be said of them without knowing a vendor. What does not: vendor payloads
+(a mapper module a vendor, beside this file) and storage (`resources/`).
+
+Two clocks are kept apart. `event_time` is when something became true in the world; `known_at` is when the source
+recorded it, by the source's own clock where it has one, else the moment of landing. Features may only use what was
+known at the moment of the decision.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticket:
+    """One version of one ticket. All times are timezone-aware UTC."""
+
+    source: str
+    ticket_id: str
+    version: str
+    correlation_id: str
+    event_time: datetime
+    known_at: datetime
+    created_at: datetime
+    subject: str
+    body: str
+    status: str = "new"  # new | open | pending | solved | closed | deleted
+    priority: str | None = None
+    channel: str | None = None
+    language: str | None = None
+    queue: str | None = None  # where it stands now, in the automation's own queue names
+    requester_id: str | None = None  # the helpdesk's own user; a Contact tells which customer it is
+    customer_id: str | None = None  # set where the payload itself names the customer
+    tags: tuple[str, ...] = ()
+    custom: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer:
+    """One version of one customer; `attributes` holds the CRM facts under the declaration's names."""
+
+    source: str
+    customer_id: str
+    version: str
+    correlation_id: str
+    event_time: datetime
+    known_at: datetime
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """One version of a helpdesk user and the customer it belongs to: the join from a ticket to CRM facts."""
+
+    source: str
+    contact_id: str
+    version: str
+    customer_id: str | None
+    event_time: datetime
+    known_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What turned out to be right for one ticket: an agent's final queue, or a reviewer's verdict."""
+
+    source: str
+    ticket_id: str
+    queue: str
+    origin: str  # helpdesk | review
+    actor: str
+    correlation_id: str
+    event_time: datetime
+    known_at: datetime
+
+
+RESOLVED = frozenset({"solved", "closed"})
+
+
+def outcome_of(ticket: Ticket) -> Outcome | None:
+    """The outcome that a ticket version states: where it stood when an agent resolved it; None while it is open."""
+    if ticket.status not in RESOLVED or ticket.queue is None:
+        return None
+    return Outcome(
+        source=ticket.source,
+        ticket_id=ticket.ticket_id,
+        queue=ticket.queue,
+        origin="helpdesk",
+        actor=ticket.source,
+        correlation_id=ticket.correlation_id,
+        event_time=ticket.event_time,
+        known_at=ticket.known_at,
+    )

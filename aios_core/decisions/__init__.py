@@ -1,0 +1,1 @@
+"""Scores and policy become decisions, and decisions can be replayed."""
