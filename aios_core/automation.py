@@ -168,6 +168,9 @@ class Costs(Declared):
 class Decisions(Declared):
     """How scores become verdicts. `automate` must be strictly above `draft`."""
 
+    tickets: Literal["open", "all"] = Field(
+        "open", description="`open`: those not yet resolved when they first came; `all`: resolved ones too (files)"
+    )
     automate: Threshold = 0.9
     draft: Threshold = 0.6
     costs: Costs = Costs()

@@ -1,0 +1,62 @@
+"""Actions: what was decided leaves for the helpdesk through the outbox, exactly once in effect."""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from aios_assets import naming
+from resources.dagster_resources import ConnectorsResource, DatabaseResource
+from resources.declarations import Declared
+from resources.outbox import Outbox
+
+COLUMNS = {
+    "decision_id": "text",
+    "target": "text",
+    "kind": "text",
+    "external_id": "text",
+    "payload": "jsonb",
+    "idempotency_key": "text",
+    "state": "text",
+    "attempts": "int",
+    "sent_at": "timestamp",
+}
+
+
+def build(declared: Declared) -> list[dg.AssetsDefinition]:
+    automation = declared.automation
+    target = automation.actions.source
+    spec = naming.spec(
+        declared,
+        "actions",
+        plane="decide",
+        kinds=["postgres", *([automation.sources[target].connector] if target else [])],
+        deps=["decisions"],
+        description=(
+            "Writes to the helpdesk: assignments, tags and notes. One row is one action, entered in the transaction "
+            "of its decision and sent with an idempotency key, so that a killed process neither loses nor repeats it."
+        ),
+        columns=COLUMNS,
+    )
+
+    @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "actions"))
+    def actions(database: DatabaseResource, connectors: ConnectorsResource) -> dg.MaterializeResult:
+        if target is None:
+            return dg.MaterializeResult(asset_key=spec.key, metadata={"sent": 0, "note": "the declaration names no target"})
+        with connectors.open(automation.sources[target], automation=automation, folder=declared.folder) as connector:
+            delivered = Outbox(database.open()).deliver(
+                automation=automation,
+                target=target,
+                connector=connector,
+                now=datetime.now(UTC),
+            )
+        return dg.MaterializeResult(
+            asset_key=spec.key,
+            metadata={
+                "sent": delivered.sent,
+                "retried": delivered.retried,
+                "dead": delivered.dead,
+                "conflicts": delivered.conflicts,
+            },
+        )
+
+    return [actions]

@@ -1,0 +1,130 @@
+"""Decisions: scores and policy become verdicts, and in the same transaction actions and review cases.
+
+What belongs here: reading a day's features and scores, one pure call, recording. What does not: the rules
+(`aios_core/decisions`) and the transaction (`resources/decisions.py`).
+"""
+
+from collections import Counter
+from datetime import UTC, date, datetime
+from functools import cache
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from aios_assets import naming, partitions
+from aios_assets.metadata import markdown_table
+from aios_core.decisions.decide import decide
+from aios_core.decisions.model import Decision, Rules, rules_for
+from aios_core.privacy.masking import mask
+from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
+from resources.decisions import DecisionStore
+from resources.declarations import Declared
+from resources.lake import Lake
+from resources.modes import ModeStore
+from resources.policy import RegoPolicy
+from resources.registry import Registry
+
+COLUMNS = {
+    "decision_id": "text",
+    "ticket_id": "text",
+    "ticket_version": "text",
+    "verdict": "automate | draft | review | fallback",
+    "queue": "text",
+    "confidence": "double precision",
+    "rule": "text",
+    "reason": "text",
+    "model_version": "integer",
+    "policy_revision": "text",
+    "declaration": "text",
+    "correlation_id": "text",
+}
+
+
+def build(declared: Declared) -> list[dg.AssetsDefinition]:
+    automation = declared.automation
+    spec = naming.spec(
+        declared,
+        "decisions",
+        plane="decide",
+        kinds=["rego", "postgres"],
+        deps=["scores", "features"],
+        description=(
+            "One verdict a ticket: automate, draft, review or fallback, with a reason people can read. Unique by ticket "
+            "content, model version and policy revision; each can be replayed byte for byte: `aios decision replay ID`."
+        ),
+        columns=COLUMNS,
+        partitions_def=partitions.days(declared),
+    )
+
+    @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "decisions"), backfill_policy=partitions.SINGLE_RUN)
+    def decisions(
+        context: dg.AssetExecutionContext, database: DatabaseResource, lake: LakeResource, models: RegistryResource
+    ) -> dg.MaterializeResult:
+        store, source, registry = DecisionStore(database.open()), lake.open(), models.open()
+        policy = RegoPolicy(declared.policy_text)
+        modes = ModeStore(database.open()).current(automation=automation.name)
+        rules_of = cache(lambda version: _rules(declared, registry, policy, modes, version=version))
+        verdicts, new, actions, cases, shown = Counter[str](), 0, 0, 0, []
+        for day in partitions.days_of(context):
+            features, scores = _read(source, automation.name, day)
+            made = decide(features, scores, rules=rules_of(_version_of(scores)), policy=policy.ask)
+            recorded = store.record(
+                made, automation=automation, policy_text=declared.policy_text, now=datetime.now(UTC)
+            )
+            verdicts.update(d.verdict for d in made)
+            new, actions, cases = new + recorded.new, actions + recorded.actions, cases + recorded.cases
+            shown = made or shown
+        return dg.MaterializeResult(
+            asset_key=spec.key,
+            metadata={
+                "decisions": sum(verdicts.values()),
+                "new": new,
+                "actions": actions,
+                "review_cases": cases,
+                "verdicts": dict(verdicts),
+                "policy_revision": policy.revision,
+                "declaration": automation.version,
+                "sample": markdown_table([_shown(d) for d in shown[:5]]),
+                "console": dg.MetadataValue.url(_console()),
+            },
+        )
+
+    return [decisions]
+
+
+def _read(lake: Lake, automation: str, day: date) -> tuple[pa.Table, pa.Table | None]:
+    features = lake.read_partition(automation=automation, dataset="features", day=day)
+    if not lake.has_partition(automation=automation, dataset="scores", day=day):
+        return features, None
+    return features, lake.read_partition(automation=automation, dataset="scores", day=day)
+
+
+def _version_of(scores: pa.Table | None) -> int:
+    """The model version that made the scores, which need not be the champion of this moment; 0: there was none."""
+    return 0 if scores is None or not scores.num_rows else scores.column("model_version")[0].as_py()
+
+
+def _rules(
+    declared: Declared, registry: Registry, policy: RegoPolicy, modes: dict[str, str], *, version: int
+) -> Rules:
+    automation = declared.automation
+    manifest = registry.manifest(name=automation.model_name, version=version) if version else None
+    return rules_for(
+        automation, policy_revision=policy.revision, model_version=version, manifest=manifest, modes=modes
+    )
+
+
+def _shown(decision: Decision) -> dict[str, Any]:
+    return {
+        "ticket": decision.ticket_id,
+        "verdict": decision.verdict,
+        "queue": decision.queue,
+        "reason": mask(decision.reason, limit=200),
+    }
+
+
+def _console() -> str:
+    from resources.deployments import deployment
+
+    return f"{deployment().gateway_url}/decisions"

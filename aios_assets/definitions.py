@@ -1,0 +1,55 @@
+"""The one composition root: every automation found, its schedules and sensors, and the resources they share.
+
+What belongs here: finding and joining. What does not: any logic. Tests pass `resource_overrides`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from aios_assets.automation import definitions_of
+from resources.dagster_resources import ConnectorsResource, DatabaseResource, LakeResource, RegistryResource
+from resources.declarations import Declared, find_declarations
+from resources.deployments import deployment
+from sensors import schedules_and_sensors
+
+PROJECT = Path(__file__).parent.parent
+OWN_AUTOMATIONS = PROJECT / "aios_assets" / "defs"
+
+
+def build_defs(
+    *, resource_overrides: Mapping[str, Any] | None = None, folders: Sequence[Path] | None = None
+) -> dg.Definitions:
+    """All of the platform: the project's own automations and those in `folders` (default: AIOS_AUTOMATIONS)."""
+    outside = find_declarations(deployment().automations if folders is None else folders)
+    own = find_declarations([OWN_AUTOMATIONS])
+    return dg.Definitions.merge(
+        dg.load_from_defs_folder(path_within_project=PROJECT),
+        *(definitions_of(declared) for declared in outside),
+        *(schedules_and_sensors.build(declared) for declared in [*own, *outside]),
+        dg.Definitions(resources=resources() | dict(resource_overrides or {})),
+    )
+
+
+def resources() -> dict[str, Any]:
+    """The shared resources; the environment is read when a run starts, so that definitions load with nothing set."""
+    database = DatabaseResource(url=dg.EnvVar("AIOS_DATABASE_URL"))
+    lake = LakeResource(url=dg.EnvVar("AIOS_LAKE_URL"))
+    return {
+        "database": database,
+        "lake": lake,
+        "models": RegistryResource(database=database, lake=lake),
+        "connectors": ConnectorsResource(),
+    }
+
+
+def automations() -> list[Declared]:
+    """Every declared automation, the project's own first."""
+    return find_declarations([OWN_AUTOMATIONS, *deployment().automations])
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    return build_defs()

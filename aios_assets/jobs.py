@@ -1,0 +1,73 @@
+"""The jobs of an automation: which assets run together. Schedules and sensors start them; so can a person.
+
+Each runs in one process: a day's work is a few large steps, and starting a process for each costs more than they do.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import dagster as dg
+
+from aios_assets import landing, naming, partitions
+from aios_assets.remedies import narrow_job, rollback_job
+from resources.declarations import Declared
+
+INGEST, TRAIN, SCORE, REVIEW, COLLECT, MONITOR = "ingest", "train", "score", "review", "collect", "monitor"
+ROLLBACK, NARROW = "rollback", "narrow"
+
+
+def build(declared: Declared) -> list[Any]:
+    sources = declared.automation.sources
+    customers = ["customers"] if any(s.provides == "customers" for s in sources.values()) else []
+    days = partitions.days(declared)
+    return [
+        _job(
+            declared,
+            INGEST,
+            [*(landing.asset_name(s) for s in sources), "tickets", "outcomes", *customers],
+            "Read every source from its cursor, and make canonical what is new.",
+        ),
+        _job(
+            declared,
+            TRAIN,
+            ["training_set", "candidate", "model_version"],
+            "Train on outcomes known by now; register and, past the gate, promote.",
+        ),
+        _job(
+            declared,
+            SCORE,
+            ["features", "scores", "decisions", "actions"],
+            "Score and decide days of tickets, and send what was decided.",
+            partitions_def=days,
+        ),
+        _job(declared, REVIEW, ["review_batches"], "Group waiting cases into batches for people."),
+        _job(
+            declared,
+            COLLECT,
+            ["review_outcomes"],
+            "Turn one finished batch into outcomes.",
+            partitions_def=partitions.review_batches(declared),
+        ),
+        _job(
+            declared,
+            MONITOR,
+            ["drift", "quality", "value"],
+            "Compare days with the model version's reference, and recent decisions with what turned out.",
+            partitions_def=days,
+        ),
+        rollback_job(declared),
+        narrow_job(declared),
+    ]
+
+
+def _job(
+    declared: Declared, name: str, assets: Iterable[str], description: str, **more: Any
+) -> dg.unresolved_asset_job_definition.UnresolvedAssetJobDefinition:
+    return dg.define_asset_job(
+        naming.job_name(declared, name),
+        selection=dg.AssetSelection.assets(*(naming.key(declared, a) for a in assets)),
+        description=description,
+        executor_def=dg.in_process_executor,
+        tags=naming.run_tags(declared),
+        **more,
+    )

@@ -1,0 +1,34 @@
+"""The partitions: a day of tickets (UTC, by creation), and a review batch. A ticket is a row, never a partition."""
+
+from datetime import date, timedelta
+
+import dagster as dg
+from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+
+from resources.declarations import Declared
+
+# A range of days is scored as one run: 1,000 partitions are 37 s so, and over an hour as runs of their own.
+SINGLE_RUN = dg.BackfillPolicy.single_run()
+
+
+def days(declared: Declared) -> dg.DailyPartitionsDefinition:
+    """UTC days from the declaration's start_date up to and including today."""
+    return dg.DailyPartitionsDefinition(start_date=declared.automation.start_date.isoformat(), end_offset=1)
+
+
+def review_batches(declared: Declared) -> dg.DynamicPartitionsDefinition:
+    return dg.DynamicPartitionsDefinition(name=f"{declared.automation.name}__review_batches")
+
+
+def range_tags(first: date, last: date) -> dict[str, str]:
+    """Run tags that make one run of all days from `first` to `last`, both included."""
+    return {ASSET_PARTITION_RANGE_START_TAG: first.isoformat(), ASSET_PARTITION_RANGE_END_TAG: last.isoformat()}
+
+
+def days_of(context: dg.AssetExecutionContext) -> list[date]:
+    """The days of this run, in order."""
+    return [date.fromisoformat(k) for k in context.partition_keys]
+
+
+def day_after(day: date) -> date:
+    return day + timedelta(days=1)

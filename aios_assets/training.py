@@ -1,0 +1,213 @@
+"""Training: labelled tickets become a candidate, and a candidate that agrees with scikit-learn a model version.
+
+What belongs here: the three assets from snapshot to registry. What does not: fitting, export and the promotion gate
+(`aios_core/training`), and aliases (`resources/registry.py`).
+
+The loop outcomes -> training -> scoring -> outcomes is broken at the registry: scoring asks it for the champion, so
+`champion.py` is an asset of its own that nothing here is upstream of.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, time
+
+import dagster as dg
+
+from aios_assets import champion, naming
+from aios_assets.metadata import latest_metadata, markdown_table, plot, sample
+from aios_core.automation import Automation
+from aios_core.features.build import build_features
+from aios_core.training.gate import promotion
+from aios_core.training.snapshot import snapshot_bytes, snapshot_from_bytes
+from resources.canonical import CanonicalStore
+from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
+from resources.declarations import Declared
+
+CANDIDATE_CHECK = "onnx_agrees_with_scikit_learn"
+
+
+def build(declared: Declared) -> list[dg.AssetsDefinition]:
+    return [_training_set(declared), _candidate(declared), _model_version(declared)]
+
+
+def cutoff(automation: Automation, *, now: datetime) -> datetime:
+    """Outcomes known before this moment may be learnt from."""
+    until = automation.model.training.until
+    return datetime.combine(until, time.min, tzinfo=UTC) if until else now
+
+
+def _training_set(declared: Declared) -> dg.AssetsDefinition:
+    automation = declared.automation
+    training = automation.model.training
+    upstream = ["tickets", "outcomes"]
+    if any(s.provides == "customers" for s in automation.sources.values()):
+        upstream.append("customers")
+    spec = naming.spec(
+        declared,
+        "training_set",
+        plane="model",
+        kinds=["parquet"],
+        deps=upstream,
+        description=(
+            "A frozen snapshot of labelled tickets with features as they were known when each ticket came. One row is "
+            "one ticket and the outcome known for it by then. Its id is the hash of its content."
+        ),
+    )
+
+    @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "training_set"))
+    def training_set(database: DatabaseResource, lake: LakeResource) -> dg.MaterializeResult:
+        store = CanonicalStore(database.open())
+        labelled = store.tickets_labelled(
+            automation=automation.name,
+            known_before=cutoff(automation, now=datetime.now(UTC)),
+            window_days=training.window_days,
+            limit=training.max_rows,
+        )
+        table = build_features(
+            labelled,
+            contacts=store.contacts(automation=automation.name),
+            customers=store.customers(automation=automation.name),
+            features=automation.features,
+        )
+        table = table.append_column("label", labelled.column("label"))
+        content, snapshot_id = snapshot_bytes(table)
+        path = f"{automation.name}/training_sets/{snapshot_id}.parquet"
+        lake.open().put(path, content)
+        return dg.MaterializeResult(
+            asset_key=spec.key,
+            metadata={
+                "snapshot_id": snapshot_id,
+                "path": path,
+                "rows": table.num_rows,
+                "labels": markdown_table(table.column("label").value_counts().to_pylist()),
+                "sample": sample(table, ["ticket_id", "created_at", "text", "label"]),
+            },
+        )
+
+    return training_set
+
+
+def _candidate(declared: Declared) -> dg.AssetsDefinition:
+    automation = declared.automation
+    spec = naming.spec(
+        declared,
+        "candidate",
+        plane="model",
+        kinds=["scikitlearn", "onnx"],
+        deps=["training_set"],
+        description=(
+            "A model fitted on the training set, calibrated out of fold, judged on the newest rows held back, and "
+            "exported as a dense numeric ONNX graph with everything fitted inside the version. Not yet registered."
+        ),
+    )
+    check = dg.AssetCheckSpec(
+        CANDIDATE_CHECK,
+        asset=spec.key,
+        blocking=True,
+        description=(
+            "scikit-learn's own pipeline on the raw strings against our tokenizer and ONNX Runtime: labels equal on "
+            "every row, probabilities within 1e-4. A candidate that disagrees is never registered."
+        ),
+    )
+
+    @dg.multi_asset(specs=[spec], check_specs=[check], name=naming.job_name(declared, "candidate"))
+    def candidate(
+        context: dg.AssetExecutionContext, lake: LakeResource
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        from aios_core.training.export import export
+        from aios_core.training.fit import fit
+        from aios_core.training.parity import parity
+        from resources.runtime import open_session
+
+        snapshot = latest_metadata(context, naming.key(declared, "training_set"))
+        store = lake.open()
+        table = snapshot_from_bytes(store.get(snapshot["path"]))
+        labels = table.column("label").to_pylist()
+        fitted = fit(
+            table.drop_columns(["label"]),
+            labels,
+            model=automation.model,
+            features_spec=automation.features,
+            queues=automation.queue_names,
+            progress=context.log.info,
+        )
+        files = export(fitted, automation=automation, snapshot_id=snapshot["snapshot_id"])
+        agreement = parity(fitted, files, table, lambda onnx: open_session(onnx, accelerator="cpu"))
+        folder = f"{automation.name}/candidates/{snapshot['snapshot_id']}-{automation.version}"
+        for path, content in files.items():
+            store.put(f"{folder}/{path}", content)
+        yield dg.MaterializeResult(
+            asset_key=spec.key,
+            metadata={
+                "folder": folder,
+                "files": dg.JsonMetadataValue(sorted(files)),
+                "snapshot_id": snapshot["snapshot_id"],
+                **{f"held_back/{k}": v for k, v in fitted.metrics.items() if isinstance(v, float)},
+            },
+        )
+        yield dg.AssetCheckResult(
+            asset_key=spec.key,
+            check_name=CANDIDATE_CHECK,
+            passed=agreement.agrees,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={
+                "rows": agreement.rows,
+                "label_mismatches": agreement.label_mismatches,
+                "max_probability_error": agreement.max_probability_error,
+            },
+        )
+
+    return candidate
+
+
+def _model_version(declared: Declared) -> dg.AssetsDefinition:
+    automation = declared.automation
+    spec = naming.spec(
+        declared,
+        "model_version",
+        plane="model",
+        kinds=["onnx", "postgres"],
+        deps=["candidate"],
+        description=(
+            "An immutable version in the registry: ONNX file, fitted state, snapshot id, metrics and model card, laid "
+            "out as Triton and KServe read it. It becomes champion where it passes the promotion gate."
+        ),
+    )
+
+    @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "model_version"))
+    def model_version(
+        context: dg.AssetExecutionContext, lake: LakeResource, models: RegistryResource
+    ) -> dg.MaterializeResult:
+        candidate = latest_metadata(context, naming.key(declared, "candidate"))
+        store, registry = lake.open(), models.open()
+        files = {path: store.get(f"{candidate['folder']}/{path}") for path in candidate["files"]}
+        version = registry.register_files(automation=automation, files=files)
+        deciding = registry.current(name=automation.model_name)
+        new = registry.get(name=automation.model_name, version=version)
+        old = registry.get(name=automation.model_name, version=deciding) if deciding else None
+        gate = promotion(
+            new.metrics, old.metrics if old else None, min_macro_f1=automation.model.training.min_macro_f1
+        )
+        if gate.promote and version != deciding:
+            champion.promote(
+                declared,
+                registry,
+                version=version,
+                actor=f"run:{context.run_id}",
+                reason=gate.reason,
+                evidence=gate.evidence,
+            )
+            champion.report(declared, context.instance, version=version, reason=gate.reason)
+        return dg.MaterializeResult(
+            asset_key=spec.key,
+            metadata={
+                "model": automation.model_name,
+                "version": version,
+                "promoted": gate.promote,
+                "gate": gate.reason,
+                "card": dg.MetadataValue.md(files["card.md"].decode()),
+                "calibration": plot(files["calibration.png"], "calibration on held-back rows"),
+                **{k: v for k, v in new.metrics.items() if isinstance(v, float)},
+            },
+        )
+
+    return model_version

@@ -1,0 +1,64 @@
+"""One raw record in, one canonical entity out, whatever the vendor.
+
+What belongs here: the choice of mapper, and what is the same for all of them. What does not: vendor payloads (a module a
+vendor, beside this file).
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from aios_core.automation import FileSource, SalesforceSource, Source, ZendeskSource
+from aios_core.canonical import salesforce, tabular, zendesk
+from aios_core.canonical.entities import Contact, Customer, Ticket
+from aios_core.canonical.values import to_id
+from aios_core.errors import RecordError
+
+
+def map_record(
+    source: Source,
+    *,
+    source_name: str,
+    object: str,
+    payload: Mapping[str, Any],
+    correlation_id: str,
+    landed_at: datetime,
+    external_id: str,
+    version: str,
+) -> Ticket | Contact | Customer:
+    """The entity that a record states. Raises RecordError, and nothing else, whatever the payload holds."""
+    if not isinstance(payload, Mapping):
+        raise RecordError("record.not_an_object", f"{object} {external_id}: the record is not an object with fields")
+    facts: dict[str, Any] = {
+        "source_name": source_name,
+        "payload": payload,
+        "correlation_id": correlation_id,
+        "landed_at": landed_at,
+        "external_id": to_id(external_id, field="external_id"),
+        "version": to_id(version, field="version"),
+    }
+    if isinstance(source, ZendeskSource) and object == "tickets":
+        return zendesk.map_ticket(source, **facts)
+    if isinstance(source, ZendeskSource) and object == "users":
+        return zendesk.map_contact(source, **facts)
+    if isinstance(source, SalesforceSource) and object == "customers":
+        return salesforce.map_customer(source, **facts)
+    if isinstance(source, FileSource) and object == source.provides:
+        return (tabular.map_ticket if object == "tickets" else tabular.map_customer)(source, **facts)
+    raise RecordError("record.unknown_object", f"source `{source_name}` ({source.connector}) has no object `{object}`")
+
+
+def identify(source: Source, *, object: str, payload: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """(external id, version) as far as the payload itself says them; raises RecordError where its id is unusable."""
+    if isinstance(source, ZendeskSource):
+        return zendesk.identify(payload, object=object)
+    if isinstance(source, SalesforceSource):
+        return salesforce.identify(payload)
+    return tabular.identify(source, payload)
+
+
+def content_hash(ticket: Ticket) -> str:
+    """Of what a decision reads, subject and body: a new one asks for a new decision, a new status does not."""
+    text = f"{len(ticket.subject)}:{ticket.subject}{ticket.body}"
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,170 @@
+"""Rows of files as canonical tickets and customers, by the declaration's mapping alone.
+
+What belongs here: the meaning of mapped columns. What does not: reading files (`resources/connectors/files/`).
+A canonical field without a mapping is taken from the column of the same name where the row has one.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from aios_core.automation import FileSource
+from aios_core.canonical.entities import RESOLVED, Customer, Ticket
+from aios_core.canonical.values import (
+    clean_json,
+    pick,
+    to_id,
+    to_optional_id,
+    to_optional_text,
+    to_optional_time,
+    to_tags,
+    to_text,
+    to_time,
+)
+
+TICKET_FIELDS = frozenset(
+    ("ticket_id", "created_at", "updated_at", "resolved_at", "subject", "body", "status", "priority")
+    + ("channel", "language", "queue", "requester_id", "customer_id", "tags")
+)
+CUSTOMER_FIELDS = frozenset({"customer_id", "created_at", "updated_at", "event_time", "known_at"})
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", re.ASCII)
+
+
+def id_path(source: FileSource) -> str | None:
+    """The column that identifies a row; None: its file and number do."""
+    own = source.mapping.get("ticket_id" if source.provides == "tickets" else "customer_id")
+    return source.id_column or (own.field if own is not None else None)
+
+
+def mapped_columns(source: FileSource) -> dict[str, str]:
+    """Column -> what asks for it, for every column the declaration names."""
+    columns = {rule.field: f"mapping.{name}" for name, rule in source.mapping.items() if rule.field is not None}
+    return columns | ({source.id_column: "id_column"} if source.id_column else {})
+
+
+def identify(source: FileSource, payload: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """(id, version) as far as the row itself says: its id column and its mapped `updated_at`."""
+    path = id_path(source)
+    external_id = to_id(pick({}, "", payload, path), field=path) if path is not None else None
+    rule = source.mapping.get("updated_at")
+    updated = pick(source.mapping, "updated_at", payload) if rule is not None and rule.field is not None else None
+    return external_id, to_optional_text(updated, field="updated_at")
+
+
+def map_ticket(
+    source: FileSource,
+    *,
+    source_name: str,
+    payload: Mapping[str, Any],
+    correlation_id: str,
+    landed_at: datetime,
+    external_id: str,
+    version: str,
+) -> Ticket:
+    """One row as a ticket; raises RecordError.
+
+    A resolved ticket became true, and known, when it was resolved; any other when it was updated, else created. A row whose
+    status is a constant but whose mapped `resolved_at` is empty is not resolved yet.
+    """
+    created = _time(source, payload, "created_at") if _said(source, payload, "created_at") else landed_at
+    updated = _optional_time(source, payload, "updated_at")
+    resolved = _optional_time(source, payload, "resolved_at")
+    status = _status(source, payload, resolved)
+    moment = (
+        (resolved if status in RESOLVED else None) or updated or (created if "created_at" in source.mapping else None)
+    )
+    raw = {n: pick(source.mapping, n, payload, n) for n in TICKET_FIELDS}
+    return Ticket(
+        source=source_name,
+        ticket_id=_own_id(source, "ticket_id", payload, external_id),
+        version=version,
+        correlation_id=correlation_id,
+        event_time=moment or created,
+        known_at=moment or landed_at,
+        created_at=created,
+        subject=to_text(raw["subject"], field="subject"),
+        body=to_text(raw["body"], field="body"),
+        status=status,
+        priority=to_optional_text(raw["priority"], field="priority"),
+        channel=to_optional_text(raw["channel"], field="channel"),
+        language=to_optional_text(raw["language"], field="language"),
+        queue=to_optional_text(raw["queue"], field="queue"),
+        requester_id=to_optional_id(raw["requester_id"], field="requester_id"),
+        customer_id=to_optional_id(raw["customer_id"], field="customer_id"),
+        tags=to_tags(raw["tags"]),
+        custom={
+            n: clean_json(pick(source.mapping, n, payload), field=n) for n in source.mapping if n not in TICKET_FIELDS
+        },
+    )
+
+
+def map_customer(
+    source: FileSource,
+    *,
+    source_name: str,
+    payload: Mapping[str, Any],
+    correlation_id: str,
+    landed_at: datetime,
+    external_id: str,
+    version: str,
+) -> Customer:
+    """One row as a customer: its attributes are the mapped ones, or every column where none is mapped. Raises RecordError."""
+    names = [n for n in source.mapping if n not in CUSTOMER_FIELDS]
+    raw = {n: pick(source.mapping, n, payload) for n in names} if names else _columns(source, payload)
+    told = [_optional_time(source, payload, n) for n in ("known_at", "updated_at", "created_at") if n in source.mapping]
+    known = next((t for t in told if t is not None), landed_at)
+    return Customer(
+        source=source_name,
+        customer_id=_own_id(source, "customer_id", payload, external_id),
+        version=version,
+        correlation_id=correlation_id,
+        event_time=_optional_time(source, payload, "event_time") or known,
+        known_at=known,
+        attributes={clean_json(n, field=n): _attribute(v, n) for n, v in raw.items()},
+    )
+
+
+def _own_id(source: FileSource, name: str, payload: Mapping[str, Any], external_id: str) -> str:
+    return to_id(pick(source.mapping, name, payload), field=name) if name in source.mapping else external_id
+
+
+def _status(source: FileSource, payload: Mapping[str, Any], resolved: datetime | None) -> str:
+    rule = source.mapping.get("status")
+    value = to_optional_text(pick(source.mapping, "status", payload, "status"), field="status")
+    if value is None:
+        return "solved" if resolved is not None else "new"
+    status = value.lower()
+    unfinished = "resolved_at" in source.mapping and resolved is None and rule is not None and rule.field is None
+    return "open" if unfinished and status in RESOLVED else status
+
+
+def _said(source: FileSource, payload: Mapping[str, Any], name: str) -> bool:
+    return name in source.mapping or name in payload
+
+
+def _time(source: FileSource, payload: Mapping[str, Any], name: str) -> datetime:
+    rule = source.mapping.get(name)
+    return to_time(pick(source.mapping, name, payload, name), field=name, format=_format(rule))
+
+
+def _optional_time(source: FileSource, payload: Mapping[str, Any], name: str) -> datetime | None:
+    rule = source.mapping.get(name)
+    return to_optional_time(pick(source.mapping, name, payload, name), field=name, format=_format(rule))
+
+
+def _format(rule: Any) -> str | None:
+    # a constant is written in ISO 8601 whatever the column's format would be
+    return rule.format if rule is not None and rule.field is not None else None
+
+
+def _columns(source: FileSource, payload: Mapping[str, Any]) -> dict[str, Any]:
+    path = id_path(source)
+    return {str(n): (None if v == "" else v) for n, v in payload.items() if n != path}
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """CSV knows texts only: what is written as a plain number is one; `007` and `1e5` stay texts."""
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value) if "." in value else int(value)
+    return clean_json(value, field=name)

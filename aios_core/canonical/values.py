@@ -1,0 +1,217 @@
+"""Values out of raw payloads: dotted paths, translation, times, texts and identifiers, each with a typed refusal.
+
+What belongs here: what every mapper needs to read one value. What does not: which value a canonical field comes from (a
+mapper module a vendor, beside this file).
+
+What comes out can be stored: text without NUL (Postgres has no such character) and without lone surrogates, times in UTC,
+JSON without NaN. Nothing is lost by that: the record itself stays as it came in the landing table.
+"""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from aios_core.automation import FieldMapping
+from aios_core.errors import RecordError
+
+MAX_ID_CHARS = 400  # ids are part of index rows, which Postgres limits to about 2,700 bytes
+MAX_DEPTH = 60
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECONDS_FROM = 100_000_000_000  # as seconds this is the year 5138
+
+
+def lookup(payload: Mapping[str, Any], path: str) -> Any:
+    """The value at `path`, or None. A column whose name holds dots wins over the walk.
+
+    Lists are walked by index, or by `id` where they hold `{id, value}` pairs as Zendesk's custom fields do.
+    """
+    if path in payload:
+        return payload[path]
+    value: Any = payload
+    for part in _parts(path):
+        value = _step(value, part)
+        if value is None:
+            return None
+    return value
+
+
+def has_path(payload: Mapping[str, Any], path: str) -> bool:
+    """Whether the payload has this column at all, or at least the first part of the path to it."""
+    return path in payload or _parts(path)[0] in payload
+
+
+def pick(mapping: Mapping[str, FieldMapping], name: str, payload: Mapping[str, Any], default: str | None = None) -> Any:
+    """The raw value of canonical field `name`: as mapped, else from the payload's `default`; translated by `values`.
+
+    A value that `values` does not name passes through unchanged. Empty strings are no value.
+    """
+    rule = mapping.get(name)
+    if rule is None:
+        value = lookup(payload, default) if default is not None else None
+    elif rule.field is None:
+        value = rule.constant
+    else:
+        value = lookup(payload, rule.field)
+        if rule.values and isinstance(value, str | int | float):
+            value = rule.values.get(_plain(value), value)
+    return None if value == "" else value
+
+
+def translates(rule: FieldMapping | None, value: Any) -> bool:
+    """Whether the mapping's `values` (where it has any) name this result."""
+    return rule is None or not rule.values or value in rule.values.values()
+
+
+def to_text(value: Any, *, field: str) -> str:
+    """A storable text; numbers are written out, None is empty. Raises `record.bad_text` for anything else."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if value is None:
+        return ""
+    if isinstance(value, bool | int | float):
+        return _plain(value)
+    raise RecordError("record.bad_text", f"{field}: a text is needed, found {_kind(value)}")
+
+
+def to_optional_text(value: Any, *, field: str) -> str | None:
+    """As `to_text`, with None for nothing."""
+    return to_text(value, field=field).strip() or None
+
+
+def to_id(value: Any, *, field: str) -> str:
+    """An identifier of 1 to 400 characters. Raises `record.no_id` or `record.bad_id`."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise RecordError("record.no_id", f"{field}: an identifier is needed, found {_kind(value)}")
+    text = clean_text(_plain(value)).strip()
+    if not text:
+        raise RecordError("record.no_id", f"{field}: the identifier is empty")
+    if len(text) > MAX_ID_CHARS:
+        raise RecordError("record.bad_id", f"{field}: {len(text):,} characters are too many for an identifier")
+    return text
+
+
+def to_optional_id(value: Any, *, field: str) -> str | None:
+    """As `to_id`, with None for nothing."""
+    return None if value is None or value == "" else to_id(value, field=field)
+
+
+def to_time(value: Any, *, field: str, format: str | None = None) -> datetime:
+    """An aware UTC time from ISO 8601, from `format`, or from seconds or milliseconds since 1970; naive means UTC.
+
+    Raises `record.missing_field` where there is nothing and `record.bad_time` where there is something else.
+    """
+    if value is None or value == "":
+        raise RecordError("record.missing_field", f"{field}: there is no value; map it, or set `constant`")
+    try:
+        return _time(value, format)
+    except (ValueError, OverflowError, TypeError) as error:
+        wanted = (
+            f"in the format `{format}`"
+            if format
+            else "in ISO 8601; set the mapping's `format` if it is written otherwise"
+        )
+        raise RecordError("record.bad_time", f"{field}: `{short(value)}` is not a date-time {wanted}") from error
+
+
+def to_optional_time(value: Any, *, field: str, format: str | None = None) -> datetime | None:
+    """As `to_time`, with None for nothing."""
+    return None if value is None or value == "" else to_time(value, field=field, format=format)
+
+
+def to_tags(value: Any, *, field: str = "tags") -> tuple[str, ...]:
+    """Tags from a list, or from one text separated by commas or spaces."""
+    if value is None:
+        return ()
+    if isinstance(value, str):
+        value = value.replace(",", " ").split()
+    if not isinstance(value, list | tuple):
+        raise RecordError("record.bad_tags", f"{field}: a list is needed, found {_kind(value)}")
+    return tuple(to_text(tag, field=field) for tag in value if tag is not None)
+
+
+def clean_text(text: str) -> str:
+    """`text` without what UTF-8 or Postgres can't hold; U+FFFD stands where something was."""
+    if text.isascii():
+        return text.replace("\0", "\ufffd") if "\0" in text else text
+    text = text.replace("\0", "\ufffd")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
+
+
+def clean_json(value: Any, *, field: str, depth: int = 0) -> Any:
+    """`value` as JSON that any parser takes: clean texts, finite numbers, 64-bit integers, bounded depth."""
+    if isinstance(value, str):
+        return clean_text(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**63 else to_text(value, field=field)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if depth >= MAX_DEPTH:
+        raise RecordError("record.too_deep", f"{field}: nested more than {MAX_DEPTH} levels")
+    if isinstance(value, Mapping):
+        return {clean_text(str(k)): clean_json(v, field=field, depth=depth + 1) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [clean_json(v, field=field, depth=depth + 1) for v in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return clean_text(str(value))
+
+
+def short(value: Any, limit: int = 60) -> str:
+    """A value for a message: at most `limit` characters."""
+    text = clean_text(value if isinstance(value, str) else str(value) if not isinstance(value, int) else _plain(value))
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _time(value: Any, format: str | None) -> datetime:
+    if isinstance(value, bool):
+        raise TypeError("a truth value")
+    if isinstance(value, datetime):
+        moment = value
+    elif isinstance(value, int | float) and format is None:
+        seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
+        return _EPOCH + timedelta(seconds=seconds)
+    else:
+        text = _plain(value) if isinstance(value, int | float) else value.strip()
+        moment = datetime.strptime(text, format) if format else datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _step(value: Any, part: str) -> Any:
+    if isinstance(value, Mapping):
+        return value.get(part)
+    if isinstance(value, list):
+        for item in value:
+            if isinstance(item, Mapping) and "id" in item and _plain(item["id"]) == part:
+                return item.get("value")
+        return value[int(part)] if part.isascii() and part.isdigit() and int(part) < len(value) else None
+    return None
+
+
+def _plain(value: Any) -> str:
+    """How a scalar is written in YAML and in CSV: `1.0` is `1`, true is `true`."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    if isinstance(value, int) and abs(value) >= 10**4000:  # str() refuses these; nobody's id is that long
+        return hex(value)
+    return str(value)
+
+
+def _kind(value: Any) -> str:
+    return {"dict": "an object", "list": "a list", "NoneType": "nothing", "bool": "a truth value"}.get(
+        type(value).__name__, f"a value of type {type(value).__name__}"
+    )
+
+
+@lru_cache(maxsize=1024)
+def _parts(path: str) -> tuple[str, ...]:
+    return tuple(path.split("."))

@@ -1,0 +1,105 @@
+"""What a decision or a reviewer's verdict does to the helpdesk, as rows for the outbox.
+
+What belongs here: which write follows from what, with its idempotency key. What does not: sending (`resources/outbox.py`)
+and a vendor's fields (`resources/connectors/`).
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from aios_core.automation import Automation
+from aios_core.decisions.model import Decision
+
+Kind = Literal["assign", "draft", "note"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxAction:
+    """One write to an external system.
+
+    `assign` moves the ticket to `payload["queue"]`; `draft` and `note` leave it where it is. Each adds `tags` and, where
+    `comment` is not empty, one private comment. `payload` has: queue, tags, comment, decision_id, confidence, correlation_id.
+    Sending the same `idempotency_key` again must have no second effect.
+    """
+
+    target: str
+    kind: Kind
+    external_id: str
+    payload: dict[str, Any] = field(default_factory=dict)
+    idempotency_key: str
+    decision_id: str | None = None
+    case_id: str | None = None
+
+
+def actions_for(decision: Decision, automation: Automation) -> list[OutboxAction]:
+    """The writes that follow from a decision: none for `review`, which waits for a person's verdict."""
+    declared = automation.actions
+    if declared.source is None or decision.source != declared.source:
+        return []
+    if decision.verdict in ("automate", "fallback"):
+        kind: Kind = "assign" if declared.assign else "note"
+        return [_action(decision, automation, kind, f"AIOS chose {decision.queue}: {decision.reason}.")]
+    if decision.verdict == "draft" and declared.note_on_draft:
+        return [_action(decision, automation, "draft", f"AIOS suggests {decision.queue}: {decision.reason}.")]
+    return []
+
+
+def action_for_verdict(
+    *,
+    automation: Automation,
+    case_id: str,
+    decision_id: str,
+    source: str,
+    ticket_id: str,
+    correlation_id: str,
+    queue: str,
+    actor: str,
+    comment: str | None = None,
+) -> list[OutboxAction]:
+    """The write that follows from a reviewer's verdict: the ticket goes to the queue a person chose."""
+    declared = automation.actions
+    if declared.source is None or source != declared.source:
+        return []
+    text = f"{actor} chose {queue} in review" + (f": {comment}" if comment else ".")
+    return [
+        OutboxAction(
+            target=source,
+            kind="assign" if declared.assign else "note",
+            external_id=ticket_id,
+            payload=_payload(queue, automation, text, decision_id, None, correlation_id),
+            idempotency_key=f"{case_id}:verdict",
+            decision_id=decision_id,
+            case_id=case_id,
+        )
+    ]
+
+
+def _action(decision: Decision, automation: Automation, kind: Kind, text: str) -> OutboxAction:
+    return OutboxAction(
+        target=decision.source,
+        kind=kind,
+        external_id=decision.ticket_id,
+        payload=_payload(
+            decision.queue, automation, text, decision.decision_id, decision.confidence, decision.correlation_id
+        ),
+        idempotency_key=f"{decision.decision_id}:{kind}",
+        decision_id=decision.decision_id,
+    )
+
+
+def _payload(
+    queue: str | None,
+    automation: Automation,
+    comment: str,
+    decision_id: str,
+    confidence: float | None,
+    correlation_id: str,
+) -> dict[str, Any]:
+    return {
+        "queue": queue,
+        "tags": list(automation.actions.tags),
+        "comment": comment,
+        "decision_id": decision_id,
+        "confidence": confidence,
+        "correlation_id": correlation_id,
+    }

@@ -1,0 +1,1 @@
+"""What may be shown and kept: masking of personal data."""

@@ -1,0 +1,1 @@
+"""One FastAPI app: the review console, health and metrics. It starts without importing Dagster."""

@@ -1,0 +1,63 @@
+"""What the gateway is told from outside: where its database is, its secret, and how long a sign-in lasts.
+
+What belongs here: reading the deployment and the environment into one frozen value. What does not: opening anything, but for
+the file that keeps the session secret.
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from aios_core.errors import ConfigurationError
+from resources.deployments import Deployment, deployment
+
+SECRET_FILE = "gateway.secret"
+MIN_SECRET = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that `create_app` needs. `database_url` None stands for the embedded Postgres under `home`."""
+
+    deployment: Deployment
+    secret_key: str = field(repr=False)
+    session: timedelta = timedelta(hours=12)
+    secure_cookies: bool = False
+
+
+def settings_from(environ: Mapping[str, str] | None = None) -> Settings:
+    """The gateway's settings. Raises ConfigurationError."""
+    env = os.environ if environ is None else environ
+    of = deployment(env)
+    key = env.get("AIOS_SECRET_KEY") or secret_in(of.home)
+    if len(key) < MIN_SECRET:
+        raise ConfigurationError(
+            f"the session secret has {len(key)} characters; AIOS_SECRET_KEY needs at least {MIN_SECRET}"
+        )
+    # A browser drops a Secure cookie that came over plain HTTP, except from localhost, where it is of no use either.
+    return Settings(deployment=of, secret_key=key, secure_cookies=of.gateway_url.startswith("https://"))
+
+
+def secret_in(home: Path) -> str:
+    """The secret kept in the state folder, made at the first start; of two processes starting at once, one makes it."""
+    path = home / SECRET_FILE
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        draft = home / f".{SECRET_FILE}.{secrets.token_hex(6)}"
+        if not path.exists():
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(48))
+            try:
+                os.link(draft, path)  # whole or not at all, and never over another one's
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path}: the session secret can't be kept here: {error.strerror}; make AIOS_HOME writable or set AIOS_SECRET_KEY"
+        ) from error

@@ -1,0 +1,95 @@
+"""What every connector is: records in pages with a cursor, and writes that are safe to repeat.
+
+What belongs here: the types that cross between a connector and the stores, and reading ahead. What does not: HTTP
+(`http.py`) and anything of one vendor.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from aios_core.decisions.actions import OutboxAction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One raw payload as it came. `version` identifies the content: the same id and version never differ."""
+
+    object: str
+    external_id: str
+    version: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """A line or item that is not even a record: it goes to quarantine with its stable code."""
+
+    object: str
+    external_id: str
+    code: str
+    message: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What is landed in one transaction. `cursor` is where to go on once it is landed; empty: stay where we are."""
+
+    object: str
+    records: tuple[Record, ...]
+    rejects: tuple[Reject, ...]
+    cursor: str
+    done: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteResult:
+    """What became of one action.
+
+    `sent`: in effect, now or since an earlier try. `conflict`: the ticket moved on since the decision; a person looks.
+    `gone`: there is no such ticket any more. `retry`: may work later. `failed`: will not work as it is.
+    """
+
+    external_id: str
+    status: Literal["sent", "conflict", "gone", "retry", "failed"]
+    message: str = ""
+
+
+class Connector(Protocol):
+    """A client of one external system. Not safe to share between threads."""
+
+    objects: tuple[str, ...]
+
+    def read(self, *, object: str, cursor: str | None) -> Iterator[Page]:
+        """Pages from where `cursor` stands (None: from the start) to the end of what there is now."""
+        ...
+
+    def write(self, actions: "Sequence[OutboxAction]") -> list[WriteResult]:
+        """One result an action, in their order. Sending the same idempotency key again has no second effect."""
+        ...
+
+    def check(self) -> str:
+        """One line that says who we are there; raises where the source can't be read."""
+        ...
+
+    def close(self) -> None:
+        """Give back connections and files."""
+        ...
+
+
+def ahead(pages: Iterator[Page]) -> Iterator[Page]:
+    """The same pages, with the next one being read while the caller works on this one: one page of memory more."""
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as executor:
+        following = executor.submit(next, pages, None)
+        while (page := following.result()) is not None:
+            following = executor.submit(next, pages, None)
+            yield page
+
+
+def read_only(source: str, actions: "Sequence[OutboxAction]") -> list[WriteResult]:
+    """The answer of a source that can't be written to."""
+    message = f"{source} can't be written to; let `actions.source` name a helpdesk, or leave it out"
+    return [WriteResult(external_id=a.external_id, status="failed", message=message) for a in actions]

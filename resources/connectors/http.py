@@ -1,0 +1,220 @@
+"""The HTTP client under every vendor: time-outs, bounded retries with jitter that honour Retry-After, typed errors.
+
+What belongs here: what is the same for all vendors. What does not: paths, paging and payloads (a file a vendor).
+"""
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import orjson
+
+from aios_core.errors import PermanentError, RetryableError
+
+RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class SourceUnavailable(RetryableError):
+    """The source did not answer, or answered 5xx, as often as we asked."""
+
+    code = "source.unavailable"
+
+
+class SourceThrottled(RetryableError):
+    """The source wants us to wait longer than a run may; `retry_after` is in seconds."""
+
+    code = "source.throttled"
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class SourceMalformed(RetryableError):
+    """The body is cut off or is not the JSON that was promised."""
+
+    code = "source.malformed"
+
+
+class SourceDenied(PermanentError):
+    """The credentials are not accepted, or do not allow this."""
+
+    code = "source.denied"
+
+
+class SourceRefused(PermanentError):
+    """The source understood the request and says no; `status` is HTTP's."""
+
+    code = "source.refused"
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How long one call is tried: at most `attempts`, waiting at most `max_wait` seconds before each."""
+
+    attempts: int = 6
+    base_seconds: float = 0.25
+    max_wait: float = 20.0
+    max_retry_after: float = 90.0
+
+    def wait(self, attempt: int, *, retry_after: float | None, chance: float) -> float:
+        """Seconds before try `attempt + 1`. `chance` in [0, 1) is the jitter; what the server asks for is the least."""
+        backoff = min(self.max_wait, self.base_seconds * 2**attempt) * (0.5 + chance / 2)
+        return backoff if retry_after is None else retry_after + chance * min(1.0, self.base_seconds)
+
+
+class HttpClient:
+    """One vendor's base URL with its credentials. Answers are parsed JSON objects."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        base_url: str,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout_seconds: float = 30.0,
+        policy: RetryPolicy | None = None,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.name = name
+        self.base_url = base_url.rstrip("/")
+        self._policy = policy or RetryPolicy()
+        self._sleep = sleep
+        self._chance = chance
+        self._client = httpx.Client(
+            base_url=self.base_url,
+            headers={"User-Agent": "aios", "Accept": "application/json", **(headers or {})},
+            auth=auth,
+            timeout=httpx.Timeout(timeout_seconds, connect=10.0),
+            transport=transport,
+        )
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = True,
+    ) -> dict[str, Any]:
+        """The answer's JSON object.
+
+        `repeatable=False` is for writes that must not happen twice: they are retried only where the server refused them
+        before doing anything (429, 503) or was never reached.
+        """
+        attempt = 0
+        while True:
+            try:
+                return self._once(method, path, params=params, json=json, form=form, headers=headers)
+            except _Again as again:
+                attempt += 1
+                if attempt >= self._policy.attempts or not (repeatable or again.untouched):
+                    raise again.error from again.__cause__
+                wait = self._policy.wait(attempt, retry_after=again.retry_after, chance=self._chance())
+                if again.retry_after is not None and again.retry_after > self._policy.max_retry_after:
+                    raise again.error from again.__cause__
+            self._sleep(wait)
+
+    def get(self, path: str, **params: str | int) -> dict[str, Any]:
+        return self.request("GET", path, params=params)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _once(self, method: str, path: str, **call: Any) -> dict[str, Any]:
+        where = f"{self.name}: {method} {self.base_url}{path}"
+        content = orjson.dumps(call["json"]) if call["json"] is not None else None
+        headers = {**(call["headers"] or {}), **({"Content-Type": "application/json"} if content is not None else {})}
+        try:
+            response = self._client.request(
+                method, path, params=call["params"], content=content, data=call["form"], headers=headers
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            reason = str(error) or type(error).__name__
+            message = f"{where}: can't connect: {reason}; is its URL right, and is it up?"
+            raise _Again(SourceUnavailable(message), untouched=True) from error
+        except (httpx.RemoteProtocolError, httpx.DecodingError) as error:
+            raise _Again(SourceMalformed(f"{where}: the answer was cut off: {error}; try again later")) from error
+        except httpx.TransportError as error:
+            reason = str(error) or type(error).__name__
+            raise _Again(SourceUnavailable(f"{where}: no answer: {reason}; try again later")) from error
+        _raise_for_status(response, where)
+        return _object(response, where)
+
+
+class _Again(Exception):
+    """One try failed in a way that another may not."""
+
+    def __init__(self, error: RetryableError, *, retry_after: float | None = None, untouched: bool = False) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.retry_after = retry_after
+        self.untouched = untouched
+
+
+def _raise_for_status(response: httpx.Response, where: str) -> None:
+    status = response.status_code
+    if status < 400:
+        return
+    said = _said(response)
+    if status in RETRIED_STATUSES:
+        retry_after = _retry_after(response)
+        if status == 429:
+            wait = retry_after or 0.0
+            error: RetryableError = SourceThrottled(
+                f"{where}: throttled, asks to wait {wait:g} s; lower the schedule's rate or wait", retry_after=wait
+            )
+        else:
+            error = SourceUnavailable(f"{where}: answered {status}: {said}; try again later")
+        raise _Again(error, retry_after=retry_after, untouched=status in (429, 503))
+    if status in (401, 403):
+        raise SourceDenied(f"{where}: answered {status}: {said}; check the credentials and their permissions")
+    raise SourceRefused(f"{where}: answered {status}: {said}", status=status)
+
+
+def _object(response: httpx.Response, where: str) -> dict[str, Any]:
+    if not response.content:
+        return {}
+    try:
+        body = orjson.loads(response.content)
+    except orjson.JSONDecodeError as error:
+        raise _Again(SourceMalformed(f"{where}: the answer is not JSON: {error}; try again later")) from error
+    if not isinstance(body, dict):
+        raise _Again(SourceMalformed(f"{where}: the answer is not a JSON object; is its URL right?"))
+    return body
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    """Seconds to wait; the header holds seconds or a date."""
+    header = response.headers.get("Retry-After")
+    if header is None:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        told = parsedate_to_datetime(header)
+        sent = parsedate_to_datetime(response.headers["Date"])  # the server's own clock, not ours
+        return max(0.0, (told - sent).total_seconds())
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _said(response: httpx.Response) -> str:
+    """The first 200 characters of an error body, on one line."""
+    return " ".join(response.text[:200].split()) or response.reason_phrase

@@ -1,0 +1,77 @@
+"""The Dagster resources: thin shells that open the plain clients of this package for one run.
+
+What belongs here: `dg.ConfigurableResource` classes without logic; this is the only file in `resources/` that imports
+Dagster. What does not: anything that the gateway needs too.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import PrivateAttr
+
+from aios_core.automation import Automation, Source
+from resources.database import Database
+from resources.lake import Lake
+
+if TYPE_CHECKING:
+    from resources.connectors.base import Connector
+    from resources.registry import Registry
+
+
+class DatabaseResource(dg.ConfigurableResource):
+    """Postgres: the one system of record for state."""
+
+    url: str
+
+    _opened: Database | None = PrivateAttr(default=None)
+
+    def open(self) -> Database:
+        """The connection pool of this process, opened at first use; refuses a schema of another version."""
+        if self._opened is None:
+            self._opened = Database(self.url)
+            self._opened.require_current_schema()
+        return self._opened
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+
+class LakeResource(dg.ConfigurableResource):
+    """Partitioned Parquet and artifacts, on a local disk or an object store."""
+
+    url: str
+
+    def open(self) -> Lake:
+        return Lake(self.url)
+
+
+class RegistryResource(dg.ConfigurableResource):
+    """Model versions and aliases; `accelerator` is what the deployment declares."""
+
+    database: DatabaseResource
+    lake: LakeResource
+
+    def open(self) -> "Registry":
+        from resources.registry import Registry
+
+        return Registry(self.database.open(), lake=self.lake.open())
+
+
+class ConnectorsResource(dg.ConfigurableResource):
+    """Clients of the external systems that an automation declares as sources."""
+
+    @contextlib.contextmanager
+    def open(self, source: Source, *, automation: Automation, folder: Path) -> Iterator["Connector"]:
+        from resources.connectors.factory import open_connector
+        from resources.deployments import expand
+
+        connector = open_connector(source, folder=folder, queues=automation.queue_names, expand=expand)
+        try:
+            yield connector
+        finally:
+            connector.close()

@@ -1,0 +1,1 @@
+"""What starts runs by itself: each is a pure decision with a thin shell around it."""

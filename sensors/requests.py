@@ -1,0 +1,53 @@
+"""The pure decisions of all sensors: state in, run requests out.
+
+What belongs here: functions without Dagster, clock and database, which tests call directly. What does not: reading the
+state, which the shell beside them does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One run to start. The key is made of what the run would do, so that asking twice starts it once."""
+
+    run_key: str
+    first_day: date | None = None
+    last_day: date | None = None
+    partition: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+def score_undecided(days: Sequence[tuple[date, int, int]]) -> list[Request]:
+    """Days with undecided tickets (day, how many, newest landing id) become one run over their whole range.
+
+    One run, because a tick that finds a backlog of a month would otherwise start thirty.
+    """
+    if not days:
+        return []
+    first, last = min(d for d, _, _ in days), max(d for d, _, _ in days)
+    newest = max(n for _, _, n in days)
+    undecided = sum(c for _, c, _ in days)
+    return [Request(run_key=f"score:{first}:{last}:{newest}:{undecided}", first_day=first, last_day=last)]
+
+
+def collect_finished(batches: Sequence[str]) -> list[Request]:
+    """A run for each finished batch."""
+    return [Request(run_key=f"collect:{batch}", partition=batch) for batch in batches]
+
+
+def monitor_decided(days: Sequence[tuple[date, int]]) -> list[Request]:
+    """Days whose decisions changed since they were measured (day, how many decisions) become one run."""
+    if not days:
+        return []
+    first, last = min(d for d, _ in days), max(d for d, _ in days)
+    decided = sum(count for _, count in days)
+    return [Request(run_key=f"monitor:{first}:{last}:{decided}", first_day=first, last_day=last)]
+
+
+def retrain(pending: int | None) -> list[Request]:
+    """The id of an open retraining request becomes one training run."""
+    return [] if pending is None else [Request(run_key=f"retrain:{pending}")]

@@ -1,0 +1,72 @@
+"""The thin shell all sensors share: read the state, ask the pure decision, turn requests into runs.
+
+What belongs here: what is the same for every sensor. A read that fails is a skip that says so, never an empty answer; and
+while a run of the same job waits or works, nothing is added to the queue.
+"""
+
+from collections.abc import Callable, Iterator
+
+import dagster as dg
+
+from aios_assets import naming, partitions
+from resources.dagster_resources import DatabaseResource
+from resources.database import Database
+from resources.declarations import Declared
+from sensors.requests import Request
+
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def sensor(
+    declared: Declared,
+    *,
+    name: str,
+    job: str,
+    description: str,
+    decide: Callable[[Database], list[Request]],
+    idle: str,
+    seconds: int = 15,
+) -> dg.SensorDefinition:
+    """A running-by-default sensor of one automation; `idle` is what the UI says when there is nothing to do."""
+    job_name = naming.job_name(declared, job)
+
+    @dg.sensor(
+        name=naming.job_name(declared, f"{name}_sensor"),
+        job_name=job_name,
+        description=description,
+        minimum_interval_seconds=seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        tags=naming.run_tags(declared),
+    )
+    def evaluate(
+        context: dg.SensorEvaluationContext, database: DatabaseResource
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        if context.instance.get_runs_count(dg.RunsFilter(job_name=job_name, statuses=UNFINISHED)):
+            yield dg.SkipReason(f"a run of {job_name} is still queued or at work")
+            return
+        try:
+            requests = decide(database.open())
+        except Exception as error:
+            context.log.exception("state could not be read")
+            yield dg.SkipReason(f"state could not be read, trying again at the next tick: {error}")
+            return
+        if not requests:
+            yield dg.SkipReason(idle)
+        yield from (run_request(declared, request) for request in requests)
+
+    return evaluate
+
+
+def run_request(declared: Declared, request: Request) -> dg.RunRequest:
+    """`request` with the automation's tags and, for a range of days, the tags that make it one run."""
+    tags = naming.run_tags(declared)
+    if request.first_day and request.last_day:
+        tags |= partitions.range_tags(request.first_day, request.last_day)
+    return dg.RunRequest(
+        run_key=request.run_key, partition_key=request.partition, tags=tags, run_config=request.config or None
+    )
