@@ -208,12 +208,22 @@ def _scalars(node: yaml.Node) -> Iterable[yaml.ScalarNode]:
 
 
 def _problems(file: Path, attributes: yaml.MappingNode, error: ValidationError) -> list[Problem]:
-    found: dict[tuple[int, str], Problem] = {}
-    for item in error.errors(include_url=False):
+    found: dict[tuple[int, str, str], Problem] = {}
+    items = error.errors(include_url=False)
+    for item in items:
+        if item["type"] == "missing" and _is_misspelt(item["loc"], items):
+            continue
         line, path = _place(attributes, item["loc"], item["msg"])
         # a value that may be one of several types fails once for each: the first says enough
-        found.setdefault((line, path), Problem(file, line, _say(item, path)))
+        key = str(item["loc"][-1]) if item["type"] == "missing" else ""
+        found.setdefault((line, path, key), Problem(file, line, _say(item, path)))
     return sorted(found.values(), key=lambda p: p.line)
+
+
+def _is_misspelt(missing: Location, items: Sequence[Any]) -> bool:
+    """Whether an unknown key beside it is this one misspelt: one mistake, one message."""
+    beside = [str(i["loc"][-1]) for i in items if i["type"] == "extra_forbidden" and i["loc"][:-1] == missing[:-1]]
+    return any(difflib.get_close_matches(key, [str(missing[-1])]) for key in beside)
 
 
 def _place(attributes: yaml.MappingNode, loc: Location, message: str) -> tuple[int, str]:
@@ -224,7 +234,7 @@ def _place(attributes: yaml.MappingNode, loc: Location, message: str) -> tuple[i
     node: yaml.Node = attributes
     line, path = attributes.start_mark.line, ""
     steps: list[int | str] = [*loc]
-    if not steps and (dotted := re.match(r"([a-z_]+(?:\.[a-z_]+)+): ", message)):
+    if not steps and (dotted := re.match(r"(?:Value error, )?([a-z_]+(?:\.[a-z_]+)+): ", message)):
         steps = [*dotted[1].split(".")]
     for step in steps:
         child = _child(node, step)

@@ -77,11 +77,16 @@ class Rules:
     classes: tuple[str, ...]
     policy_revision: str
     thresholds: Thresholds
-    costs: Costs = Costs()
-    queues: tuple[Queue, ...] = ()
+    costs: Costs
+    queues: Mapping[str, Queue] = field(default_factory=dict)
     modes: Mapping[str, str] = field(default_factory=dict)
     audit_share: float = 0.0
     fallback_queue: str | None = None
+
+    def wrong_cost(self, queue: str | None) -> float:
+        """The cost of automating a ticket wrongly into this queue."""
+        declared = self.queues.get(queue) if queue is not None else None
+        return self.costs.wrong_automation if declared is None or declared.wrong_cost is None else declared.wrong_cost
 
     def review_only(self, queue: str | None) -> str | None:
         """The mode's key that holds this queue to review: its name, `*`, or None where nothing does."""
@@ -114,7 +119,7 @@ def rules_for(
         policy_revision=policy_revision,
         thresholds=resolve(automation.decisions, known.get("operating_curve")),
         costs=automation.decisions.costs,
-        queues=automation.queues,
+        queues={q.name: q for q in automation.queues},
         modes=dict(modes or {}),
         audit_share=automation.decisions.audit_share,
         fallback_queue=automation.decisions.fallback_queue,

@@ -39,7 +39,9 @@ def dear(verdict: str, expected: float, review: float) -> str:
 
 def held(mode_key: str) -> str:
     """The mode sends everything, or this queue, to people."""
-    return "the automation is set to review only" if mode_key == EVERY_QUEUE else f"queue {mode_key} is set to review only"
+    return (
+        "the automation is set to review only" if mode_key == EVERY_QUEUE else f"queue {mode_key} is set to review only"
+    )
 
 
 def percent(value: float) -> str:

@@ -17,7 +17,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from aios_core.decisions.model import DecisionError
+from aios_core.automation import Costs, Queue
+from aios_core.decisions.model import DecisionError, Rules
+from aios_core.decisions.thresholds import Thresholds
 
 FORMAT = "aios.decision/1"
 
@@ -73,7 +75,9 @@ def feature_rows(table: pa.Table) -> FeatureRows:
     values = [column.to_pylist() for column in converted]
     if table.num_columns == 0:
         return FeatureRows(columns, ())
-    return FeatureRows(columns, tuple(dict(zip(table.column_names, row, strict=True)) for row in zip(*values, strict=True)))
+    return FeatureRows(
+        columns, tuple(dict(zip(table.column_names, row, strict=True)) for row in zip(*values, strict=True))
+    )
 
 
 def encode_row(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,6 +107,52 @@ def decode_number(value: float | str | None) -> float | None:
     if isinstance(value, str):
         return _NOT_IN_JSON[value]
     return None if value is None else float(value)
+
+
+def rules_part(rules: Rules) -> dict[str, Any]:
+    """All of the rules that a verdict reads. Of the queues, only what is said of them beyond a name: 77 plain ones would
+    double a record."""
+    t, c = rules.thresholds, rules.costs
+    return {
+        "classes": rules.classes,
+        "undeclared": [name for name in rules.classes if rules.queues and name not in rules.queues],
+        "queues": {
+            name: {"wrong_cost": q.wrong_cost, "never_automate": q.never_automate}
+            for name, q in rules.queues.items()
+            if q.wrong_cost is not None or q.never_automate
+        },
+        "thresholds": {
+            "automate": t.automate,
+            "draft": t.draft,
+            "automate_accuracy": t.automate_accuracy,
+            "draft_accuracy": t.draft_accuracy,
+        },
+        "costs": {"wrong_automation": c.wrong_automation, "wrong_draft": c.wrong_draft, "review": c.review},
+        "modes": dict(rules.modes),
+        "audit_share": rules.audit_share,
+        "fallback_queue": rules.fallback_queue,
+    }
+
+
+def recorded_rules(content: Mapping[str, Any]) -> Rules:
+    """Rules under which the recorded verdict follows again."""
+    plain: dict[str, Any] = {"wrong_cost": None, "never_automate": False}
+    queues = {name: plain for name in content["classes"] if name not in content["undeclared"]} | content["queues"]
+    return Rules(
+        automation=content["automation"],
+        declaration=content["declaration"],
+        model_name=content["model_name"],
+        model_version=content["model_version"],
+        classes=tuple(content["classes"]),
+        policy_revision=content["policy_revision"],
+        thresholds=Thresholds(**content["thresholds"]),
+        costs=Costs(**content["costs"]),
+        # as recorded, whatever names a later schema allows
+        queues={name: Queue.model_construct(name=name, description="", **said) for name, said in queues.items()},
+        modes=content["modes"],
+        audit_share=content["audit_share"],
+        fallback_queue=content["fallback_queue"],
+    )
 
 
 def _type_name(field: pa.Field) -> str:

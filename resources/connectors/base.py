@@ -4,8 +4,9 @@ What belongs here: the types that cross between a connector and the stores, and 
 (`http.py`) and anything of one vendor.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -80,9 +81,9 @@ class Connector(Protocol):
         ...
 
 
-def ahead(pages: Iterator[Page]) -> Iterator[Page]:
+def ahead(pages: Generator[Page, None, None]) -> Iterator[Page]:
     """The same pages, with the next one being read while the caller works on this one: one page of memory more."""
-    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as executor:
+    with closing(pages), ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as executor:
         following = executor.submit(next, pages, None)
         while (page := following.result()) is not None:
             following = executor.submit(next, pages, None)

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import orjson
 
-from aios_core.errors import PermanentError, RetryableError
+from aios_core.errors import ConfigurationError, PermanentError, RetryableError
 
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -87,6 +87,8 @@ class HttpClient:
         sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise ConfigurationError(f"{name}: `{base_url}` is not a URL; it starts with https:// or http://")
         self.name = name
         self.base_url = base_url.rstrip("/")
         self._policy = policy or RetryPolicy()

@@ -12,6 +12,12 @@ create index review_cases_by_batch on review_cases (automation, batch);
 -- Who skipped a case is asked whenever the next one is handed out.
 create index review_events_by_case on review_events (case_id, kind);
 
+-- What was decided today, by whom.
+create index review_events_decided on review_events (at) where kind = 'decide';
+
+-- A customer's newest facts, whichever source tells them.
+create index customers_newest on customers (automation, customer_id, event_time desc);
+
 -- What a person holds is given back when they sign out.
 create index review_cases_claimed on review_cases (claimed_by) where state = 'claimed';
 

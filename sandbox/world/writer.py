@@ -132,7 +132,7 @@ class Writer:
         if not short and draw() < 0.35:
             sentences.append(pick(common["context"], draw, facts))
         if long:
-            sentences.extend(pick(common["story"], draw, facts) for _ in range(1 + int(draw() * 2)))
+            sentences.extend(_upper_first(pick(common["story"], draw, facts)) for _ in range(1 + int(draw() * 2)))
         if message.tone == ANGRY and draw() < 0.5:
             sentences.append(pick(common["anger"], draw, facts))
         before = message.style == MIXED and draw() < 0.4

@@ -1,0 +1,1 @@
+"""The tamper-evident log: Merkle roots over what happened, chained by hash."""

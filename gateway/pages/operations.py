@@ -1,0 +1,35 @@
+"""For machines: is the process alive, can it work, and what does it count."""
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse, PlainTextResponse
+
+from aios_core.errors import AiosError
+from gateway.dependencies import Opened
+from gateway.metrics import exposition
+
+router = APIRouter()
+
+
+@router.get("/health")
+def health() -> dict[str, str]:
+    """Alive: says nothing about what it depends on, so that a database's fault doesn't restart the gateway."""
+    return {"status": "ok"}
+
+
+@router.get("/ready")
+def ready(opened: Opened) -> JSONResponse:
+    """Able to work: the database answers and has this code's schema."""
+    try:
+        state = opened.database.schema().kind
+    except AiosError as error:
+        return JSONResponse({"status": "unavailable", "reason": str(error)}, status_code=503)
+    if state != "current":
+        return JSONResponse({"status": "unavailable", "reason": f"the database schema is {state}"}, status_code=503)
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/metrics")
+def metrics(opened: Opened) -> PlainTextResponse:
+    """Prometheus text: this process's requests, and what waits in the database."""
+    text = opened.requests.exposition() + exposition(opened.views)
+    return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")

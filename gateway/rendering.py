@@ -1,0 +1,95 @@
+"""Templates and how values are put into words on a page.
+
+What belongs here: the Jinja environment, its filters and the one way to make an HTML response. What does not: what a page
+says (`templates/`).
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from gateway.security import HEADERS, PAGE_POLICY
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+
+
+class Pages:
+    """Renders templates. What every page needs is handed in once."""
+
+    def __init__(self, **everywhere: Any) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters |= {
+            "percent": percent,
+            "span": span,
+            "when": when,
+            "name": name,
+            "path": lambda text: quote(str(text), safe="/"),
+            "number": number,
+        }
+        self._environment.globals |= {"asset": asset} | everywhere
+
+    def render(self, template: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> HTMLResponse:
+        """A page as a response; never kept by a cache, since it shows customers' data."""
+        body = self._environment.get_template(template).render(**values)
+        sent = HEADERS | {"content-security-policy": PAGE_POLICY, "cache-control": "no-store"} | (headers or {})
+        return HTMLResponse(body, status_code=status, headers=sent)
+
+
+def percent(share: float | None) -> str:
+    """0.9213 -> 92.1%. A share below one is never rounded up to certainty."""
+    if share is None:
+        return "–"
+    if 0.9995 <= share < 1.0:
+        return ">99.9%"
+    return f"{share * 100:.1f}%"
+
+
+def span(time: timedelta) -> str:
+    """A duration in the two largest units: 2 d 3 h, 4 h 05 min, 12 min, 40 s."""
+    seconds = abs(int(time.total_seconds()))
+    days, hours, minutes = seconds // 86_400, seconds // 3600 % 24, seconds // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+def when(time: datetime | None, style: str = "full") -> Markup:
+    """A moment as a `time` element, UTC; the browser's script adds the reader's own time as a hint."""
+    if time is None:
+        return Markup("–")
+    text = time.strftime("%H:%M" if style == "clock" else "%Y-%m-%d %H:%M")
+    zone = "" if style == "clock" else " UTC"
+    return Markup('<time datetime="{}" title="{}">{}{}</time>').format(
+        time.isoformat(), time.strftime("%Y-%m-%d %H:%M:%S UTC"), text, zone
+    )
+
+
+def name(identifier: str | None) -> str:
+    """plan_change -> plan change."""
+    return "none" if identifier is None else identifier.replace("_", " ").strip() or identifier
+
+
+def number(value: float) -> str:
+    """12345 -> 12,345."""
+    return f"{value:,}"
+
+
+def asset(file: str) -> str:
+    """The address of a static file with its content's hash, so that browsers may keep it for good."""
+    digest = hashlib.sha256((STATIC / file).read_bytes()).hexdigest()[:10]
+    return f"/static/{file}?v={digest}"

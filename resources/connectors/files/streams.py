@@ -1,0 +1,107 @@
+"""Bytes of a file, plain or compressed, as lines that know where they end.
+
+What belongs here: opening, decompressing, other encodings than ASCII's kin, over-long lines. What does not: rows.
+"""
+
+import bz2
+import gzip
+import hashlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Protocol
+
+from aios_core.errors import ConfigurationError, PermanentError
+
+MAX_LINE = 32 * 1024 * 1024
+BLOCK = 1024 * 1024
+COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".zstd": "zstd"}
+
+
+class FileUnreadable(PermanentError):
+    """A file can't be opened, decompressed or understood as a whole; the message names it and the way out."""
+
+    code = "file.unreadable"
+
+
+class Hash(Protocol):
+    """What hashlib's objects have."""
+
+    def update(self, data: bytes, /) -> None: ...
+    def hexdigest(self) -> str: ...
+
+
+def plain_name(path: Path) -> str:
+    """The name without the ending of its compression."""
+    return path.name.removesuffix(path.suffix) if path.suffix.lower() in COMPRESSED else path.name
+
+
+def open_bytes(path: Path, *, encoding: str = "utf-8") -> io.BufferedReader:
+    """The decompressed content; transcoded to UTF-8 where `encoding` does not write a newline as one byte 0x0A."""
+    raw: IO[bytes]
+    match COMPRESSED.get(path.suffix.lower()):
+        case "gzip":
+            raw = gzip.open(path, "rb")
+        case "bz2":
+            raw = bz2.open(path, "rb")
+        case "zstd":
+            import pyarrow as pa
+
+            raw = pa.input_stream(str(path), compression="zstd")
+        case _:
+            raw = path.open("rb")
+    if not one_byte_newlines(encoding):
+        raw = _Transcoded(raw, encoding)  # type: ignore[assignment]
+    return io.BufferedReader(raw, BLOCK)  # type: ignore[arg-type]
+
+
+def one_byte_newlines(encoding: str) -> bool:
+    """Whether lines can be found in the bytes themselves. Raises ConfigurationError for an unknown encoding."""
+    try:
+        return '\n",'.encode(encoding) == b'\n",'
+    except LookupError as error:
+        raise ConfigurationError(f"encoding `{encoding}` is not known; write utf-8, latin-1, utf-16 or the like") from error
+
+
+def skip(stream: IO[bytes], offset: int) -> Hash | None:
+    """Moves past `offset` bytes and returns their hash, to be continued; None where the stream is shorter."""
+    digest = hashlib.blake2b(digest_size=16)
+    left = offset
+    while left:
+        block = stream.read(min(BLOCK, left))
+        if not block:
+            return None
+        digest.update(block)
+        left -= len(block)
+    return digest
+
+
+def lines(stream: IO[bytes], *, limit: int = MAX_LINE) -> Iterator[bytes]:
+    """Lines with their newline; one longer than `limit` comes in pieces, of which only the last ends with a newline."""
+    while line := stream.readline(limit):
+        yield line
+
+
+def file_hash(path: Path) -> str:
+    """Of the bytes on disk."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+class _Transcoded(io.RawIOBase):
+    """UTF-8 bytes of a file in an encoding such as UTF-16; what can't be decoded becomes U+FFFD."""
+
+    def __init__(self, raw: IO[bytes], encoding: str) -> None:
+        self._text = io.TextIOWrapper(raw, encoding=encoding, errors="replace", newline="")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._text.read(max(1, len(buffer) // 4)).encode()
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._text.close()
+        super().close()

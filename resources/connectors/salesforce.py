@@ -1,0 +1,162 @@
+"""Salesforce: customers by SOQL, incremental by SystemModstamp.
+
+What belongs here: sign-in, SOQL and paging. What does not: what a record means (`aios_core/canonical/salesforce.py`).
+
+Rows are ordered by (SystemModstamp, Id), and each read starts a little before where the last one ended: a row committed
+late by a long transaction carries an older stamp. What comes twice by that is ignored at landing.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from aios_core.automation import SalesforceSource
+from aios_core.canonical import salesforce
+from aios_core.canonical.values import to_time
+from aios_core.errors import PermanentError, RecordError
+from resources.connectors.base import Page, Record, Reject, WriteResult, ahead, read_only
+from resources.connectors.http import HttpClient, SourceDenied, SourceMalformed
+from resources.connectors.items import content_version, item_reject
+
+if TYPE_CHECKING:
+    from aios_core.decisions.actions import OutboxAction
+
+PAGE = 2000
+OVERLAP = timedelta(minutes=5)
+
+
+class SalesforceConnector:
+    """One Salesforce org and one object of it."""
+
+    objects = ("customers",)
+
+    def __init__(
+        self,
+        source: SalesforceSource,
+        *,
+        url: str,
+        client_id: str,
+        client_secret: str,
+        page_size: int = PAGE,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._source = source
+        self._credentials = {"client_id": client_id, "client_secret": client_secret}
+        self._page_size = page_size
+        self._transport = transport
+        self._sleep = sleep
+        self._login = self._client(url)
+        self._instance = self._login
+        self._token: str | None = None
+
+    def read(self, *, object: str, cursor: str | None) -> Iterator[Page]:
+        """Pages of up to 2,000; the cursor is the newest SystemModstamp that was read."""
+        if object not in self.objects:
+            raise PermanentError(f"salesforce: no object `{object}`; there are: {', '.join(self.objects)}")
+        return ahead(self._pages(cursor))
+
+    def write(self, actions: "Sequence[OutboxAction]") -> list[WriteResult]:
+        return read_only("salesforce", actions)
+
+    def check(self) -> str:
+        """Where we are signed in, and that the object can be read."""
+        self._get(self._query_path, q=f"SELECT Id FROM {self._source.object} LIMIT 1")
+        return f"client {self._credentials['client_id']} at {self._instance.base_url}, reads {self._source.object}"
+
+    def close(self) -> None:
+        self._login.close()
+        self._instance.close()
+
+    @property
+    def _query_path(self) -> str:
+        return f"/services/data/{self._source.api_version}/query"
+
+    def _pages(self, cursor: str | None) -> Generator[Page, None, None]:
+        body = self._get(self._query_path, q=soql(self._source, cursor))
+        while True:
+            following = body.get("nextRecordsUrl")
+            page = _page(body, cursor, done=bool(body.get("done", True)) or not following)
+            yield page
+            if page.done:
+                return
+            cursor = page.cursor
+            body = self._get(str(following))
+
+    def _get(self, path: str, **params: str) -> dict[str, Any]:
+        """A signed-in GET; a session that ended is renewed once."""
+        try:
+            return self._signed_in(path, params)
+        except SourceDenied:
+            if self._token is None:
+                raise
+            self._token = None
+            return self._signed_in(path, params)
+
+    def _signed_in(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
+        if self._token is None:
+            self._sign_in()
+        headers = {"Authorization": f"Bearer {self._token}", "Sforce-Query-Options": f"batchSize={self._page_size}"}
+        return self._instance.request("GET", path, params=params or None, headers=headers)
+
+    def _sign_in(self) -> None:
+        form = {"grant_type": "client_credentials", **self._credentials}
+        answer = self._login.request("POST", "/services/oauth2/token", form=form)
+        token = answer.get("access_token")
+        if not isinstance(token, str):
+            raise SourceMalformed(f"salesforce: {self._login.base_url} gave no access token; try again later")
+        instance = str(answer.get("instance_url") or self._login.base_url).rstrip("/")
+        if instance != self._instance.base_url:
+            self._instance = self._client(instance)
+        self._token = token
+
+    def _client(self, url: str) -> HttpClient:
+        return HttpClient(name="salesforce", base_url=url, transport=self._transport, sleep=self._sleep)
+
+
+def soql(source: SalesforceSource, cursor: str | None) -> str:
+    """The query for everything that changed since the cursor, less the overlap."""
+    fields = ", ".join(salesforce.selected_fields(source))
+    where = ""
+    if cursor:
+        since = to_time(cursor, field="cursor").astimezone(UTC) - OVERLAP
+        where = f" WHERE SystemModstamp >= {since.strftime('%Y-%m-%dT%H:%M:%S.%f')[:-3]}Z"
+    return f"SELECT {fields} FROM {source.object}{where} ORDER BY SystemModstamp, Id"
+
+
+def _page(body: Mapping[str, Any], cursor: str | None, *, done: bool) -> Page:
+    items = body.get("records")
+    if not isinstance(items, list):
+        raise SourceMalformed("salesforce: a query's answer without a list of records; try again later")
+    records: list[Record] = []
+    rejects: list[Reject] = []
+    newest = cursor or ""
+    for item in items:
+        try:
+            record = _record(item)
+        except RecordError as error:
+            rejects.append(item_reject("customers", item, error))
+            continue
+        records.append(record)
+        stamp = item.get("SystemModstamp")
+        if isinstance(stamp, str) and _readable(stamp):
+            newest = stamp
+    return Page(object="customers", records=tuple(records), rejects=tuple(rejects), cursor=newest, done=done)
+
+
+def _record(item: Any) -> Record:
+    if not isinstance(item, dict):
+        raise RecordError("record.not_an_object", "a record is not an object with fields")
+    external_id, version = salesforce.identify(item)
+    return Record(object="customers", external_id=external_id, version=version or content_version(item), payload=item)
+
+
+def _readable(stamp: str) -> bool:
+    try:
+        to_time(stamp, field="SystemModstamp")
+    except RecordError:
+        return False
+    return True

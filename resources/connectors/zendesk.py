@@ -1,0 +1,215 @@
+"""Zendesk: incremental cursor exports of users and tickets, and batched writes that are safe to repeat.
+
+What belongs here: Zendesk's paths, paging and jobs. What does not: what a payload means (`aios_core/canonical/zendesk.py`)
+and which update follows from an action (`zendesk_updates.py`).
+
+Exactly once in effect, though Zendesk has no idempotency keys for updates: each update puts its action's key into the
+ticket's custom field `aios_decision`, which is read before writing, and carries the read ticket's `updated_at` as
+`updated_stamp`, so that of two writers only one gets through and the other reads again.
+"""
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from datetime import time as day_time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from aios_core.automation import ZendeskSource
+from aios_core.canonical import zendesk
+from aios_core.errors import PermanentError, RecordError, RetryableError
+from resources.connectors.base import Page, Record, Reject, WriteResult, ahead
+from resources.connectors.http import HttpClient, SourceMalformed, SourceRefused
+from resources.connectors.items import content_version, item_reject
+from resources.connectors.zendesk_updates import MARKER, Fields, judge_job_result, rounds, update_for
+
+if TYPE_CHECKING:
+    from aios_core.decisions.actions import OutboxAction
+
+PAGE = 1000  # the most that Zendesk gives; it allows 10 such requests a minute
+BATCH = 100  # the most tickets that show_many and update_many take
+WRITE_TRIES = 3
+JOB_SECONDS = 60.0
+
+
+class ZendeskConnector:
+    """One Zendesk account. `start` is the first day whose ticket changes are exported; users come from the beginning,
+    since a ticket's requester may be older than the ticket."""
+
+    objects = ("users", "tickets")
+
+    def __init__(
+        self,
+        source: ZendeskSource,
+        *,
+        url: str,
+        email: str,
+        token: str,
+        queues: Sequence[str] = (),
+        start: date | None = None,
+        page_size: int = PAGE,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._source = source
+        self._queues = tuple(queues)
+        self._start = source.start_time or start
+        self._page_size = page_size
+        self._sleep = sleep
+        self._http = HttpClient(
+            name="zendesk", base_url=url, auth=(f"{email}/token", token), transport=transport, sleep=sleep
+        )
+        self._fields: Fields | None = None
+
+    def read(self, *, object: str, cursor: str | None) -> Iterator[Page]:
+        """Pages of up to 1,000, the next one fetched while this one is landed."""
+        if object not in self.objects:
+            raise PermanentError(f"zendesk: no object `{object}`; there are: {', '.join(self.objects)}")
+        return ahead(self._pages(object, cursor))
+
+    def write(self, actions: "Sequence[OutboxAction]") -> list[WriteResult]:
+        """One result an action. Several actions on one ticket are written one after the other, in their order."""
+        results: dict[int, WriteResult] = {}
+        for indices in rounds([a.external_id for a in actions], limit=BATCH):
+            results |= self._write_round({i: actions[i] for i in indices})
+        return [results[i] for i in range(len(actions))]
+
+    def check(self) -> str:
+        """Who we are there, and which declared queues have no group."""
+        user = self._http.get("/api/v2/users/me.json").get("user") or {}
+        rule = self._source.mapping.get("queue")
+        unmapped = sorted(set(self._queues) - set(rule.values.values() if rule else ()))
+        warning = f"; no group is mapped to: {', '.join(unmapped)}" if unmapped else ""
+        return f"{user.get('email')} ({user.get('role')}) at {self._http.base_url}{warning}"
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _pages(self, object: str, cursor: str | None) -> Generator[Page, None, None]:
+        while True:
+            params: dict[str, str | int] = {"per_page": self._page_size}
+            params |= {"cursor": cursor} if cursor else {"start_time": self._start_time(object)}
+            body = self._http.get(f"/api/v2/incremental/{object}/cursor.json", **params)
+            page = _page(object, body, cursor)
+            yield page
+            if page.done:
+                return
+            cursor = page.cursor
+
+    def _start_time(self, object: str) -> int:
+        if object == "users" or self._start is None:
+            return 0
+        return int(datetime.combine(self._start, day_time(), tzinfo=UTC).timestamp())
+
+    def _write_round(self, actions: "Mapping[int, OutboxAction]") -> dict[int, WriteResult]:
+        """At most one action a ticket. Whatever may work later is `retry`, never an exception that hides the others."""
+        waiting, results = dict(actions), {}
+        try:
+            for _ in range(WRITE_TRIES):
+                settled = self._try(waiting)
+                results |= settled
+                waiting = {i: a for i, a in waiting.items() if i not in settled}
+                if not waiting:
+                    break
+            message = "other writers keep changing this ticket"
+        except RetryableError as error:
+            message = str(error)
+        return results | {i: _result(a, "retry", message) for i, a in waiting.items()}
+
+    def _try(self, actions: "Mapping[int, OutboxAction]") -> dict[int, WriteResult]:
+        """Read, then update what is not in effect yet. Those missing from the answer were changed meanwhile."""
+        tickets = self._show_many([a.external_id for a in actions.values()])
+        fields, settled, updates = self._ticket_fields(), {}, {}
+        for i, action in actions.items():
+            answer = update_for(action, tickets.get(action.external_id), fields=fields, source=self._source)
+            if isinstance(answer, WriteResult):
+                settled[i] = answer
+            else:
+                updates[i] = answer
+        if updates:
+            results = self._update_many(list(updates.values()))
+            for place, i in enumerate(updates):
+                verdict = judge_job_result(actions[i], results.get(place))
+                if verdict is not None:
+                    settled[i] = verdict
+        return settled
+
+    def _show_many(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        numbers = [i for i in ids if i.isascii() and i.isdigit()]
+        if not numbers:
+            return {}
+        try:
+            body = self._http.get("/api/v2/tickets/show_many.json", ids=",".join(numbers))
+        except SourceRefused as error:
+            if error.status != 404:
+                raise
+            return {}
+        return {str(t["id"]): t for t in body.get("tickets") or () if isinstance(t, dict) and "id" in t}
+
+    def _update_many(self, updates: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+        """Place in `updates` -> the job's result for it."""
+        body = self._http.request("PUT", "/api/v2/tickets/update_many.json", json={"tickets": list(updates)})
+        job = body.get("job_status")
+        waited, pause = 0.0, 0.05
+        while isinstance(job, dict) and job.get("status") in ("queued", "working"):
+            if waited >= JOB_SECONDS:
+                raise SourceMalformed(f"zendesk: job {job.get('id')} is still {job['status']} after {JOB_SECONDS:g} s")
+            self._sleep(pause)
+            waited, pause = waited + pause, min(2.0, pause * 1.6)
+            job = self._http.get(f"/api/v2/job_statuses/{job.get('id')}.json").get("job_status")
+        if not isinstance(job, dict) or job.get("status") != "completed":
+            said = job.get("message") or job.get("status") if isinstance(job, dict) else "no job status"
+            raise SourceMalformed(f"zendesk: a batch of {len(updates)} updates ended with: {said}")
+        return _by_place(job.get("results"), updates)
+
+    def _ticket_fields(self) -> Fields:
+        if self._fields is None:
+            body = self._http.get("/api/v2/ticket_fields.json")
+            named = {str(f.get("title", "")).lower(): f.get("id") for f in body.get("ticket_fields") or ()}
+            if MARKER not in named:
+                raise PermanentError(
+                    f"zendesk at {self._http.base_url}: no ticket field is called `{MARKER}`; create a text field with this "
+                    "title, which keeps writes from happening twice, or set `actions.dry_run`"
+                )
+            self._fields = Fields(marker=named[MARKER], confidence=named.get("aios_confidence"))
+        return self._fields
+
+
+def _page(object: str, body: Mapping[str, Any], cursor: str | None) -> Page:
+    items = body.get(object)
+    if not isinstance(items, list):
+        raise SourceMalformed(f"zendesk: an export page without a list of {object}; try again later")
+    records: list[Record] = []
+    rejects: list[Reject] = []
+    for item in items:
+        try:
+            records.append(_record(object, item))
+        except RecordError as error:
+            rejects.append(item_reject(object, item, error))
+    following = body.get("after_cursor") or cursor or ""
+    # a cursor that does not move would be read for ever
+    done = bool(body.get("end_of_stream")) or following == (cursor or "")
+    return Page(object=object, records=tuple(records), rejects=tuple(rejects), cursor=following, done=done)
+
+
+def _record(object: str, item: Any) -> Record:
+    if not isinstance(item, dict):
+        raise RecordError("record.not_an_object", f"an item of {object} is not an object with fields")
+    external_id, version = zendesk.identify(item, object=object)
+    return Record(object=object, external_id=external_id, version=version or content_version(item), payload=item)
+
+
+def _by_place(results: Any, updates: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Results name their ticket by id, and by the place in the request where they have an `index`."""
+    places = {str(u["id"]): n for n, u in enumerate(updates)}
+    found: dict[int, dict[str, Any]] = {}
+    for result in results or ():
+        place = places.get(str(result.get("id")), result.get("index"))
+        if isinstance(place, int):
+            found[place] = result
+    return found
+
+
+def _result(action: "OutboxAction", status: Any, message: str) -> WriteResult:
+    return WriteResult(external_id=action.external_id, status=status, message=message)

@@ -1,0 +1,127 @@
+"""Which Zendesk update follows from an action on a ticket as it stands: pure, without HTTP.
+
+What belongs here: the marker that makes writes safe to repeat, conflicts, and the inverse of the queue mapping. What does
+not: sending (`zendesk.py`).
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from aios_core.automation import ZendeskSource
+from aios_core.canonical.entities import RESOLVED
+from aios_core.canonical.values import lookup
+from resources.connectors.base import WriteResult
+
+if TYPE_CHECKING:
+    from aios_core.decisions.actions import OutboxAction
+
+MARKER = "aios_decision"
+# a ticket gets an assignment, a note and a verdict or two; the oldest keys may go
+KEYS_KEPT = 12
+MAX_KEY_CHARS = 120
+CONFLICTS = ("UpdateConflict", "conflict", "409")
+GONE = ("RecordNotFound", "TicketNotFound", "NotFound", "404", "deleted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fields:
+    """Ids of the account's custom ticket fields."""
+
+    marker: int
+    confidence: int | None = None
+
+
+def rounds(ids: Sequence[str], *, limit: int) -> list[list[int]]:
+    """Places of `ids` in groups of at most `limit` without a repeated id; for each id its places keep their order."""
+    turns: dict[str, int] = {}
+    grouped: dict[int, list[int]] = {}
+    for place, external_id in enumerate(ids):
+        turn = turns.get(external_id, 0)
+        turns[external_id] = turn + 1
+        grouped.setdefault(turn, []).append(place)
+    return [places[k : k + limit] for places in grouped.values() for k in range(0, len(places), limit)]
+
+
+def update_for(
+    action: "OutboxAction", ticket: Mapping[str, Any] | None, *, fields: Fields, source: ZendeskSource
+) -> dict[str, Any] | WriteResult:
+    """The ticket object for update_many, or why there is nothing to send."""
+    if ticket is None or ticket.get("status") == "deleted":
+        return _result(action, "gone", "the helpdesk has no such ticket any more")
+    keys = applied_keys(ticket, fields)
+    if marker_key(action) in keys:
+        return _result(action, "sent", "was in effect already")
+    if ticket.get("status") in RESOLVED:
+        return _result(action, "conflict", f"the ticket was {ticket['status']} before this action came")
+    custom = [{"id": fields.marker, "value": " ".join([marker_key(action), *keys][:KEYS_KEPT])}]
+    confidence = action.payload.get("confidence")
+    if fields.confidence is not None and confidence is not None:
+        custom.append({"id": fields.confidence, "value": str(round(float(confidence), 4))})
+    update: dict[str, Any] = {"id": int(action.external_id), "custom_fields": custom}
+    if ticket.get("updated_at"):
+        update |= {"safe_update": True, "updated_stamp": ticket["updated_at"]}
+    if tags := action.payload.get("tags"):
+        update["additional_tags"] = list(tags)
+    if comment := action.payload.get("comment"):
+        update["comment"] = {"body": str(comment), "public": False}
+    if action.kind == "assign":
+        refusal = _move(update, action, source)
+        if refusal is not None:
+            return refusal
+    return update
+
+
+def applied_keys(ticket: Mapping[str, Any], fields: Fields) -> list[str]:
+    """Keys of the actions in effect on this ticket, newest first."""
+    value = lookup(ticket, f"custom_fields.{fields.marker}")
+    return value.split() if isinstance(value, str) else []
+
+
+def marker_key(action: "OutboxAction") -> str:
+    """The idempotency key as the marker holds it: one word of bounded length."""
+    key = action.idempotency_key
+    if len(key) <= MAX_KEY_CHARS and key.split() == [key]:
+        return key
+    return hashlib.sha256(key.encode()).hexdigest()[:32]
+
+
+def judge_job_result(action: "OutboxAction", result: Mapping[str, Any] | None) -> WriteResult | None:
+    """What update_many's job says of one ticket; None: it changed meanwhile, read it again."""
+    if result is None:
+        return None
+    if result.get("success") or result.get("status") == "Updated":
+        return _result(action, "sent", "")
+    said = " ".join(str(result.get(k)) for k in ("error", "details", "status", "errors") if result.get(k))
+    if any(word.lower() in said.lower() for word in CONFLICTS):
+        return None
+    if any(word.lower() in said.lower() for word in GONE):
+        return _result(action, "gone", said)
+    return _result(action, "failed", said or "the job gave no reason")
+
+
+def _move(update: dict[str, Any], action: "OutboxAction", source: ZendeskSource) -> WriteResult | None:
+    """Adds where the ticket goes: the inverse of `mapping.queue`, the first source value that gives this queue."""
+    queue, rule = action.payload.get("queue"), source.mapping.get("queue")
+    values = rule.values if rule is not None else {}
+    target = next((value for value, name in values.items() if name == queue), queue if not values else None)
+    path = rule.field if rule is not None and rule.field is not None else "group_id"
+    number = int(target) if isinstance(target, str) and target.isascii() and target.isdigit() else target
+    if target is None or (path == "group_id" and not isinstance(number, int)):
+        return _result(
+            action, "failed", f"no group is mapped to queue `{queue}`; name its id in the source's mapping.queue.values"
+        )
+    if path == "group_id":
+        update["group_id"] = number
+    elif path.startswith("custom_fields."):
+        update["custom_fields"].append({"id": int(path.removeprefix("custom_fields.")), "value": target})
+    else:
+        return _result(action, "failed", f"mapping.queue reads `{path}`, which can't be written to; map `group_id`")
+    return None
+
+
+def _result(
+    action: "OutboxAction", status: Literal["sent", "conflict", "gone", "retry", "failed"], message: str
+) -> WriteResult:
+    return WriteResult(external_id=action.external_id, status=status, message=message)

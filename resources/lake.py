@@ -1,0 +1,219 @@
+"""The lake: partitioned Parquet and artifacts, on a local disk or an object store.
+
+What belongs here: paths, atomic writes, streaming reads. What does not: what the tables mean, and state (Postgres has that).
+
+Layout: `<automation>/<dataset>/day=YYYY-MM-DD/part-0.parquet`; artifacts are put under paths of their own. Whatever is
+written appears whole or not at all: it goes to a temporary name first and is moved over the old one when complete, so a
+killed writer leaves the last good content, and two writers leave one of the two.
+"""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import chain
+from pathlib import Path, PurePosixPath
+from typing import IO, Any
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from aios_core.errors import PermanentError
+
+ROW_GROUP = 65_536
+TEMPORARY = ".tmp"
+
+
+class LakeError(PermanentError):
+    """A path in the lake is missing, damaged or not allowed; the message names it."""
+
+    code = "lake.invalid"
+
+
+class LakeMissing(LakeError):
+    """There is nothing at this path."""
+
+    code = "lake.missing"
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFile:
+    """What was written: path relative to the lake, rows, bytes."""
+
+    path: str
+    rows: int
+    bytes: int
+
+
+class Lake:
+    """One lake by URL (`s3://bucket/prefix`, `memory://name`) or folder. Making one touches nothing."""
+
+    def __init__(self, url: str | os.PathLike[str]) -> None:
+        self.url = os.fspath(url)
+        self._opened: tuple[Any, str] | None = None
+
+    def write_partition(
+        self,
+        rows: pa.Table | Iterable[pa.RecordBatch],
+        *,
+        automation: str,
+        dataset: str,
+        day: date,
+        schema: pa.Schema | None = None,
+    ) -> LakeFile:
+        """Replace one day by these rows. Batches are streamed: memory is set by their size.
+
+        No batches and no `schema` means that the day has no rows: its file is removed, and `scan` passes it over.
+        """
+        path = partition_path(automation, dataset, day)
+        if isinstance(rows, pa.Table):
+            schema, batches = rows.schema, iter(rows.to_batches())
+        else:
+            batches = iter(rows)
+            if schema is None:
+                first = next(batches, None)
+                if first is None:
+                    self.delete(path)
+                    return LakeFile(path, 0, 0)
+                schema, batches = first.schema, chain([first], batches)
+        written = self._replace(path, lambda file: _write_parquet(file, schema, batches))
+        return LakeFile(path, written, self._size(path))
+
+    def read_partition(
+        self, *, automation: str, dataset: str, day: date, columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """One day's rows. Raises LakeMissing where the day was never written."""
+        path = partition_path(automation, dataset, day)
+        with self._open_parquet(path) as file:
+            return file.read(columns=list(columns) if columns is not None else None)
+
+    def has_partition(self, *, automation: str, dataset: str, day: date) -> bool:
+        """Whether the day was written."""
+        return self.exists(partition_path(automation, dataset, day))
+
+    def scan(
+        self,
+        *,
+        automation: str,
+        dataset: str,
+        start: date,
+        end: date,
+        columns: Sequence[str] | None = None,
+        batch_size: int = ROW_GROUP,
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows of the days in [start, end), in order of days, streamed; days that were never written are passed over."""
+        for offset in range((end - start).days):
+            path = partition_path(automation, dataset, start + timedelta(days=offset))
+            if not self.exists(path):
+                continue
+            with self._open_parquet(path) as file:
+                yield from file.iter_batches(batch_size=batch_size, columns=list(columns) if columns is not None else None)
+
+    def put(self, path: str, content: bytes) -> LakeFile:
+        """Write an artifact, replacing what was there."""
+
+        def write(file: IO[bytes]) -> int:
+            file.write(content)
+            return 0
+
+        self._replace(path, write)
+        return LakeFile(path, 0, len(content))
+
+    def get(self, path: str) -> bytes:
+        """An artifact's content. Raises LakeMissing."""
+        fs, target = self._at(path)
+        try:
+            content: bytes = fs.cat_file(target)
+        except (FileNotFoundError, IsADirectoryError) as error:
+            raise LakeMissing(f"{path}: there is no such file in the lake {self.url}") from error
+        return content
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file at this path."""
+        fs, target = self._at(path)
+        return bool(fs.isfile(target))
+
+    def list(self, folder: str) -> list[str]:
+        """All files under a folder, relative to the lake, sorted; empty where the folder is not there."""
+        fs, target = self._at(folder)
+        root = self._root()[1].rstrip("/") + "/"
+        return sorted(found.removeprefix(root) for found in fs.find(target)) if fs.isdir(target) else []
+
+    def delete(self, path: str) -> None:
+        """Remove a file, or a folder with all that is in it; nothing happens where there is none."""
+        fs, target = self._at(path)
+        if fs.exists(target):
+            fs.rm(target, recursive=True)
+
+    def _root(self) -> tuple[Any, str]:
+        if self._opened is None:
+            url = self.url if "://" in self.url else str(Path(self.url).absolute())
+            self._opened = fsspec.core.url_to_fs(url)
+        return self._opened
+
+    def _at(self, path: str) -> tuple[Any, str]:
+        parts = PurePosixPath(path).parts
+        if not parts or path.startswith("/") or ".." in parts or "\0" in path or "\\" in path:
+            raise LakeError(f"{path!r} is not a path inside the lake; give a relative one without `..`")
+        fs, root = self._root()
+        return fs, "/".join([root.rstrip("/"), *parts])
+
+    def _size(self, path: str) -> int:
+        fs, target = self._at(path)
+        return int(fs.size(target))
+
+    def _replace(self, path: str, write: Callable[[IO[bytes]], int]) -> int:
+        fs, target = self._at(path)
+        temporary = f"{self._root()[1].rstrip('/')}/{TEMPORARY}/{uuid.uuid4().hex}"
+        try:
+            fs.makedirs(temporary.rsplit("/", 1)[0], exist_ok=True)
+            with fs.open(temporary, "wb") as file:
+                result = write(file)
+                _to_disk(file)
+            fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+            if isinstance(fs, LocalFileSystem):
+                os.replace(temporary, target)
+            else:
+                fs.mv(temporary, target)
+        except OSError as error:
+            raise LakeError(f"{path}: can't be written to the lake {self.url}: {error}") from error
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                fs.rm_file(temporary)
+        return result
+
+    @contextlib.contextmanager
+    def _open_parquet(self, path: str) -> Iterator[Any]:
+        fs, target = self._at(path)
+        try:
+            with fs.open(target, "rb") as file, pq.ParquetFile(file) as parquet:
+                yield parquet
+        except FileNotFoundError as error:
+            raise LakeMissing(f"{path}: there is no such partition in the lake {self.url}; materialize that day first") from error
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise LakeError(f"{path}: can't be read as Parquet ({error}); materialize that day again") from error
+
+
+def partition_path(automation: str, dataset: str, day: date) -> str:
+    """Where one day of a dataset lies."""
+    return f"{automation}/{dataset}/day={day.isoformat()}/part-0.parquet"
+
+
+def _write_parquet(file: IO[bytes], schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
+    rows = 0
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
+        for batch in batches:
+            writer.write_batch(batch, row_group_size=ROW_GROUP)
+            rows += batch.num_rows
+    return rows
+
+
+def _to_disk(file: IO[bytes]) -> None:
+    """A rename may reach the disk before the content does; object stores and memory have no file to sync."""
+    file.flush()
+    with contextlib.suppress(AttributeError, OSError):
+        os.fsync(file.fileno())

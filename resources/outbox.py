@@ -1,0 +1,274 @@
+"""The outbox: writes to external systems, entered in the transaction of what they follow from, sent exactly once in effect.
+
+What belongs here: entering, delivering and reviving rows. What does not: which writes there are
+(`aios_core/decisions/actions.py`), what follows from an attempt (`aios_core/decisions/delivery.py`), vendors
+(`resources/connectors/`).
+
+Rows stay locked while they are sent: nobody else takes them, and a process that dies leaves them pending at once, without a
+lease to wait for. What was sent but not marked is sent again with the same idempotency key, which the connector promises has
+no second effect.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from psycopg import Connection
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
+
+from aios_core.automation import Automation
+from aios_core.decisions.actions import OutboxAction
+from aios_core.decisions.delivery import Settlement, settle
+from aios_core.errors import PermanentError, RetryableError
+from resources.connectors.base import Connector, WriteResult
+from resources.database import Database
+from resources.ledger import append
+
+NEWER_DECISION = "a newer decision on this ticket"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """What became of the actions that were due. Conflicts went to people."""
+
+    sent: int = 0
+    retried: int = 0
+    dead: int = 0
+    conflicts: int = 0
+
+    def plus(self, other: "Delivered") -> "Delivered":
+        """Both together."""
+        return Delivered(
+            sent=self.sent + other.sent,
+            retried=self.retried + other.retried,
+            dead=self.dead + other.dead,
+            conflicts=self.conflicts + other.conflicts,
+        )
+
+
+class DeliveryStopped(RetryableError):
+    """The target could not be reached at all; what was due stays pending and comes back after a pause."""
+
+    code = "outbox.stopped"
+
+
+def enqueue(conn: Connection[Any], automation: Automation, actions: Sequence[OutboxAction], *, now: datetime) -> int:
+    """Enter actions in the caller's transaction; those whose key is known are left out. Returns how many were new.
+
+    A declaration with `dry_run` enters them as such: they are there to be looked at and never leave.
+    """
+    if not actions:
+        return 0
+    with conn.cursor() as cursor:
+        columns = ", ".join(_ENTERED)
+        cursor.execute("drop table if exists pg_temp.new_actions")
+        cursor.execute(f"create temp table new_actions on commit drop as select {columns} from outbox with no data")
+        with cursor.copy(f"copy new_actions ({columns}) from stdin") as copy:
+            copy.set_types(_TYPES)
+            state = "dry_run" if automation.actions.dry_run else "pending"
+            for a in actions:
+                copy.write_row((automation.name, a.decision_id, a.case_id, a.target, a.kind, a.external_id,
+                                Jsonb(a.payload, dumps=orjson.dumps), a.idempotency_key, state, now, now))  # fmt: skip
+        cursor.execute(
+            f"insert into outbox ({columns}) select {columns} from new_actions order by idempotency_key"
+            " on conflict (idempotency_key) do nothing"
+        )
+        return cursor.rowcount
+
+
+class Outbox:
+    """Actions waiting for, and after, delivery."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def deliver(
+        self,
+        *,
+        automation: Automation,
+        target: str,
+        connector: Connector,
+        now: datetime,
+        batch_size: int | None = None,
+        max_attempts: int | None = None,
+    ) -> Delivered:
+        """Send everything that is due, a batch a transaction; the sizes default to the declaration's.
+
+        An action that fails is settled by itself and stops no other. Where the connector itself fails, the batch gets a
+        pause and DeliveryStopped is raised (worth a retry), or its PermanentError goes on (wrong credentials are nobody's
+        failed action): either way nothing is lost, and earlier batches stay sent.
+        """
+        size = batch_size or automation.actions.batch_size
+        attempts = max_attempts or automation.actions.max_attempts
+        total = Delivered()
+        self._drop_outdated(automation, target)
+        while True:
+            batch, stopped = self._deliver_batch(automation, target, connector, size, attempts, now)
+            if stopped is not None:
+                raise DeliveryStopped(f"{automation.name}: {target}: {stopped}; what is due stays pending") from stopped
+            if batch is None:
+                return total
+            total = total.plus(batch)
+
+    def counts(self, automation: str) -> dict[str, int]:
+        """How many actions there are by state."""
+        with self._database.connection() as conn:
+            rows = conn.execute(
+                "select state, count(*) from outbox where automation = %s group by state order by state", (automation,)
+            ).fetchall()
+        return dict(rows)
+
+    def dead(self, automation: str, *, limit: int = 100) -> list[DictRow]:
+        """Dead letters, newest first, with the error that ended each."""
+        with self._database.connection() as conn:
+            return _rows(
+                conn,
+                "select action_id, target, kind, external_id, payload, attempts, last_error, decision_id, case_id"
+                " from outbox where automation = %s and state = 'dead' order by action_id desc limit %s",
+                (automation, limit),
+            )
+
+    def revive(self, action_ids: Sequence[int], *, now: datetime) -> int:
+        """Dead letters become pending again, with all their attempts; returns how many were dead."""
+        with self._database.connection() as conn:
+            return conn.execute(
+                "update outbox set state = 'pending', attempts = 0, next_attempt_at = %s"
+                " where action_id = any(%s) and state = 'dead'",
+                (now, list(action_ids)),
+            ).rowcount
+
+    def _drop_outdated(self, automation: Automation, target: str) -> None:
+        """What was being sent, in vain, while a newer decision was recorded: recording does not wait for a vendor."""
+        with self._database.connection() as conn:
+            conn.execute(_OUTDATED, (NEWER_DECISION, automation.name, target))
+
+    def _deliver_batch(
+        self, automation: Automation, target: str, connector: Connector, size: int, max_attempts: int, now: datetime
+    ) -> tuple[Delivered | None, RetryableError | None]:
+        with self._database.connection() as conn:
+            due = _rows(conn, _DUE, {"automation": automation.name, "target": target, "now": now, "size": size})
+            if not due:
+                return None, None
+            stopped = None
+            try:
+                results = _by_ticket(connector.write([_action(row) for row in due]), due)
+            except RetryableError as error:
+                stopped = error
+                results = {r["external_id"]: _result(r, "retry", str(error)) for r in due}
+            settled = [(row, _settle(row, results, max_attempts, now)) for row in due]
+            self._mark(conn, automation, settled, now)
+        return _counted([s for _, s in settled]), stopped
+
+    def _mark(
+        self, conn: Connection[Any], automation: Automation, settled: Sequence[tuple[DictRow, Settlement]], now: datetime
+    ) -> None:
+        with conn.cursor() as cursor:
+            cursor.executemany(
+                "update outbox set state = %s, attempts = %s, next_attempt_at = %s, last_error = %s, sent_at = %s"
+                " where action_id = %s",
+                [
+                    (s.state, s.attempts, s.next_attempt_at, s.error, now if s.state == "sent" else None, r["action_id"])
+                    for r, s in settled
+                ],
+            )
+        _to_review(conn, [row["decision_id"] for row, s in settled if s.to_review and row["case_id"] is None], now)
+        final = [_item(row, s) for row, s in settled if s.state != "pending"]
+        if final:
+            subject = f"{settled[0][0]['target']}:{settled[0][0]['action_id']}"
+            append(conn, automation=automation.name, kind="actions", subject=subject, items=final, now=now)
+
+
+_ENTERED = ("automation", "decision_id", "case_id", "target", "kind", "external_id", "payload", "idempotency_key",
+            "state", "next_attempt_at", "created_at")  # fmt: skip
+_TYPES = ["text", "text", "text", "text", "text", "text", "jsonb", "text", "text", "timestamptz", "timestamptz"]
+
+# one action a ticket at a time, the oldest first: a ticket's actions arrive in the order they were decided
+_DUE = """
+select o.* from outbox o
+where o.automation = %(automation)s and o.target = %(target)s and o.state = 'pending' and o.next_attempt_at <= %(now)s
+  and not exists (select 1 from outbox e where e.automation = o.automation and e.target = o.target
+                  and e.external_id = o.external_id and e.state = 'pending' and e.action_id < o.action_id)
+order by o.action_id limit %(size)s for update of o skip locked
+"""
+
+_OUTDATED = """
+update outbox o set state = 'superseded', last_error = %s from decisions d
+where o.automation = %s and o.target = %s and o.state = 'pending' and o.attempts > 0 and d.decision_id = o.decision_id
+  and exists (select 1 from decisions n where n.automation = d.automation and n.source = d.source
+              and n.ticket_id = d.ticket_id and n.decided_at > d.decided_at
+              and coalesce(n.known_at, n.decided_at) >= coalesce(d.known_at, d.decided_at))
+  and o.case_id is null
+"""
+
+_CASES = """
+insert into review_cases (case_id, automation, decision_id, source, ticket_id, correlation_id, queue, created_at)
+select d.decision_id, d.automation, d.decision_id, d.source, d.ticket_id, d.correlation_id, coalesce(d.queue, 'unknown'), %s
+from decisions d where d.decision_id = any(%s) order by d.decision_id
+on conflict (case_id) do nothing
+"""
+
+
+def _to_review(conn: Connection[Any], decisions: Sequence[str | None], now: datetime) -> None:
+    wanted = [d for d in decisions if d is not None]
+    if wanted:
+        conn.execute(_CASES, (now, wanted))
+
+
+def _action(row: DictRow) -> OutboxAction:
+    return OutboxAction(
+        target=row["target"],
+        kind=row["kind"],
+        external_id=row["external_id"],
+        payload=row["payload"],
+        idempotency_key=row["idempotency_key"],
+        decision_id=row["decision_id"],
+        case_id=row["case_id"],
+    )
+
+
+def _by_ticket(results: Sequence[WriteResult], due: Sequence[DictRow]) -> dict[str, WriteResult]:
+    """Each ticket comes once in a batch, so its id tells which action a result is of."""
+    known = {row["external_id"] for row in due}
+    strange = sorted({r.external_id for r in results} - known)
+    if strange:
+        raise PermanentError(f"the connector answered for {strange[:3]}, which it was not asked to write; nothing was marked")
+    return {r.external_id: r for r in results}
+
+
+def _settle(row: DictRow, results: dict[str, WriteResult], max_attempts: int, now: datetime) -> Settlement:
+    result = results.get(row["external_id"]) or _result(row, "retry", "the connector did not say what became of it")
+    return settle(
+        result.status,
+        result.message or result.status,
+        attempts=row["attempts"],
+        max_attempts=max_attempts,
+        idempotency_key=row["idempotency_key"],
+        now=now,
+    )
+
+
+def _result(row: DictRow, status: Any, message: str) -> WriteResult:
+    return WriteResult(external_id=row["external_id"], status=status, message=message)
+
+
+def _counted(settled: Sequence[Settlement]) -> Delivered:
+    return Delivered(
+        sent=sum(s.state == "sent" for s in settled),
+        retried=sum(s.state == "pending" for s in settled),
+        dead=sum(s.state == "dead" for s in settled),
+        conflicts=sum(s.state == "superseded" for s in settled),
+    )
+
+
+def _item(row: DictRow, settled: Settlement) -> bytes:
+    """What the ledger stands for: one action that came to its end."""
+    said = {name: row[name] for name in ("action_id", "decision_id", "kind", "external_id", "idempotency_key", "payload")}
+    return orjson.dumps(said | {"state": settled.state, "error": settled.error}, option=orjson.OPT_SORT_KEYS)
+
+
+def _rows(conn: Connection[Any], query: str, parameters: Any) -> list[DictRow]:
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, parameters).fetchall()

@@ -1,0 +1,1 @@
+"""The CRM's HTTP, as Salesforce speaks it under `/services`."""
