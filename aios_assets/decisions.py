@@ -63,12 +63,12 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
     ) -> dg.MaterializeResult:
         store, source, registry = DecisionStore(database.open()), lake.open(), models.open()
         policy = RegoPolicy(declared.policy_text)
-        modes = ModeStore(database.open()).current(automation=automation.name)
+        modes = ModeStore(database.open()).current(automation.name)
         rules_of = cache(lambda version: _rules(declared, registry, policy, modes, version=version))
         verdicts, new, actions, cases, shown = Counter[str](), 0, 0, 0, []
         for day in partitions.days_of(context):
             features, scores = _read(source, automation.name, day)
-            made = decide(features, scores, rules=rules_of(_version_of(scores)), policy=policy.ask)
+            made = decide(features, scores, rules=rules_of(_version_of(scores)), policy=policy.ask, day_of=day)
             recorded = store.record(
                 made, automation=automation, policy_text=declared.policy_text, now=datetime.now(UTC)
             )

@@ -11,12 +11,9 @@ import dagster as dg
 
 from aios_assets.automation import definitions_of
 from resources.dagster_resources import ConnectorsResource, DatabaseResource, LakeResource, RegistryResource
-from resources.declarations import Declared, find_declarations
-from resources.deployments import deployment
-from sensors import schedules_and_sensors
-
-PROJECT = Path(__file__).parent.parent
-OWN_AUTOMATIONS = PROJECT / "aios_assets" / "defs"
+from resources.declarations import find_declarations
+from resources.deployments import OWN_AUTOMATIONS, PROJECT, deployment
+from sensors import everything
 
 
 def build_defs(
@@ -28,7 +25,7 @@ def build_defs(
     return dg.Definitions.merge(
         dg.load_from_defs_folder(path_within_project=PROJECT),
         *(definitions_of(declared) for declared in outside),
-        *(schedules_and_sensors.build(declared) for declared in [*own, *outside]),
+        *(everything.build(declared) for declared in [*own, *outside]),
         dg.Definitions(resources=resources() | dict(resource_overrides or {})),
     )
 
@@ -43,11 +40,6 @@ def resources() -> dict[str, Any]:
         "models": RegistryResource(database=database, lake=lake),
         "connectors": ConnectorsResource(),
     }
-
-
-def automations() -> list[Declared]:
-    """Every declared automation, the project's own first."""
-    return find_declarations([OWN_AUTOMATIONS, *deployment().automations])
 
 
 @dg.definitions

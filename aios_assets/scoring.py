@@ -1,10 +1,13 @@
 """Scoring: one day's features under the champion, in streaming batches through ONNX Runtime."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 
 import dagster as dg
+import pyarrow as pa
 
 from aios_assets import naming, partitions
+from aios_core.scoring.schema import SCORE_SCHEMA
 from aios_core.scoring.stream import score_stream
 from resources.dagster_resources import LakeResource, RegistryResource
 from resources.declarations import Declared
@@ -51,16 +54,16 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         if version is None:
             context.log.warning("no champion: nothing is scored; run the train job of %s", automation.name)
             for day in partitions.days_of(context):
-                store.delete_partition(automation=automation.name, dataset="scores", day=day)
+                store.write_partition([], automation=automation.name, dataset="scores", day=day)
             return dg.MaterializeResult(asset_key=spec.key, metadata={"rows": 0, "model_version": 0})
-        model = registry.load(name=automation.model_name, version=version, accelerator=automation.model.accelerator)
+        model = models.load(name=automation.model_name, version=version)
         rows, queues = 0, Counter[str]()
         for day in partitions.days_of(context):
-            batches = store.scan(automation=automation.name, dataset="features", start=day, end=day)
+            batches = store.scan(automation=automation.name, dataset="features", start=day, end=partitions.day_after(day))
             scored = score_stream(batches, model=model, batch_size=automation.model.batch_size)
             counted = _counted(scored, queues)
             rows += store.write_partition(
-                counted, automation=automation.name, dataset="scores", day=day, schema=model.score_schema
+                counted, automation=automation.name, dataset="scores", day=day, schema=SCORE_SCHEMA
             ).rows
         return dg.MaterializeResult(
             asset_key=spec.key,
@@ -68,7 +71,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
                 "rows": rows,
                 "model": automation.model_name,
                 "model_version": version,
-                "providers": ", ".join(model.session.providers),
+                "providers": ", ".join(model.providers),
                 "predicted": dict(queues.most_common()),
             },
         )
@@ -76,7 +79,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
     return [scores]
 
 
-def _counted(batches, queues):
+def _counted(batches: Iterable[pa.RecordBatch], queues: Counter[str]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         queues.update(batch.column("queue").to_pylist())
         yield batch

@@ -7,6 +7,7 @@ The loop outcomes -> training -> scoring -> outcomes is broken at the registry: 
 `champion.py` is an asset of its own that nothing here is upstream of.
 """
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, time
 
@@ -16,11 +17,13 @@ from aios_assets import champion, naming
 from aios_assets.metadata import latest_metadata, markdown_table, plot, sample
 from aios_core.automation import Automation
 from aios_core.features.build import build_features
+from aios_core.scoring.model import read_manifest
 from aios_core.training.gate import promotion
 from aios_core.training.snapshot import snapshot_bytes, snapshot_from_bytes
 from resources.canonical import CanonicalStore
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.declarations import Declared
+from resources.registry import Registry
 
 CANDIDATE_CHECK = "onnx_agrees_with_scikit_learn"
 
@@ -180,10 +183,10 @@ def _model_version(declared: Declared) -> dg.AssetsDefinition:
         candidate = latest_metadata(context, naming.key(declared, "candidate"))
         store, registry = lake.open(), models.open()
         files = {path: store.get(f"{candidate['folder']}/{path}") for path in candidate["files"]}
-        version = registry.register_files(automation=automation, files=files)
+        version = _register(registry, automation, files)
         deciding = registry.current(name=automation.model_name)
-        new = registry.get(name=automation.model_name, version=version)
-        old = registry.get(name=automation.model_name, version=deciding) if deciding else None
+        new = registry.get(automation.model_name, version)
+        old = registry.get(automation.model_name, deciding) if deciding else None
         gate = promotion(
             new.metrics, old.metrics if old else None, min_macro_f1=automation.model.training.min_macro_f1
         )
@@ -211,3 +214,17 @@ def _model_version(declared: Declared) -> dg.AssetsDefinition:
         )
 
     return model_version
+
+
+def _register(registry: Registry, automation: Automation, files: dict[str, bytes]) -> int:
+    manifest = read_manifest(files)
+    return registry.register(
+        name=automation.model_name,
+        automation=automation.name,
+        kind=manifest["kind"],
+        files=files,
+        snapshot_id=manifest["snapshot_id"],
+        classes=manifest["classes"],
+        metrics=manifest["metrics"],
+        card=json.loads(files["card.json"]),
+    )

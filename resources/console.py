@@ -314,7 +314,6 @@ def _decision(conn: Connection[Any], decision_id: str) -> DecisionView:
         policy_answer=record["policy"]["answer"],
         features=record["ticket"]["values"],
         unseen_share=decode_number(record["unseen_share"]),
-        audit=record["audit"],
     )
 
 

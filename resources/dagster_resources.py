@@ -17,6 +17,7 @@ from resources.database import Database
 from resources.lake import Lake
 
 if TYPE_CHECKING:
+    from aios_core.scoring.model import ScoringModel
     from resources.connectors.base import Connector
     from resources.registry import Registry
 
@@ -51,15 +52,27 @@ class LakeResource(dg.ConfigurableResource):
 
 
 class RegistryResource(dg.ConfigurableResource):
-    """Model versions and aliases; `accelerator` is what the deployment declares."""
+    """Model versions and aliases."""
 
     database: DatabaseResource
     lake: LakeResource
 
+    _opened: "Registry | None" = PrivateAttr(default=None)
+
     def open(self) -> "Registry":
+        from resources.ledger import Ledger
         from resources.registry import Registry
 
-        return Registry(self.database.open(), lake=self.lake.open())
+        if self._opened is None:
+            database = self.database.open()
+            self._opened = Registry(database, lake=self.lake.open(), ledger=Ledger(database))
+        return self._opened
+
+    def load(self, *, name: str, version: int) -> "ScoringModel":
+        """A version ready to score on the accelerator that the deployment declares."""
+        from resources.deployments import deployment
+
+        return self.open().load(name=name, version=version, accelerator=deployment().accelerator)
 
 
 class ConnectorsResource(dg.ConfigurableResource):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import psycopg
 from psycopg import Connection
@@ -71,7 +71,9 @@ class Database:
             with self._opened().connection() as connection:
                 yield connection
         except PoolTimeout as error:
-            raise DatabaseUnavailable(f"{_masked(self.url)}: no connection within {self._timeout:g} s: {error}") from error
+            raise DatabaseUnavailable(
+                f"{_masked(self.url)}: no connection within {self._timeout:g} s: {error}"
+            ) from error
 
     def migrate(self, migrations: Sequence[Migration] | None = None) -> list[str]:
         """Bring the schema to this code's version; returns the names of the migrations applied."""
@@ -109,7 +111,7 @@ class Database:
                 self._pool.close()
                 self._pool = None
 
-    def __enter__(self) -> "Database":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

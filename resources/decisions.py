@@ -186,7 +186,9 @@ class DecisionStore:
 
     def _policy_text(self, stored: StoredDecision) -> str:
         with self._database.connection() as conn:
-            found = conn.execute("select content from policies where revision = %s", (stored.policy_revision,)).fetchone()
+            found = conn.execute(
+                "select content from policies where revision = %s", (stored.policy_revision,)
+            ).fetchone()
         if found is None:
             raise DecisionError(
                 f"decision {stored.decision_id}: policy revision {stored.policy_revision} is not stored, so it can't be"

@@ -85,7 +85,9 @@ def find_declarations(folders: Sequence[Path], *, errors: list[DeclarationError]
 def scaffold(name: str, *, folder: Path, today: date) -> Path:
     """Write `folder/name/defs.yaml` and its policy: an automation that loads and runs on the sandbox."""
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", name):
-        raise DeclarationError(f"`{name}` can't name an automation; use lower-case letters, digits and _, a letter first")
+        raise DeclarationError(
+            f"`{name}` can't name an automation; use lower-case letters, digits and _, a letter first"
+        )
     target = folder / name
     if target.exists():
         raise DeclarationError(f"{target}: exists already; choose another name, or edit what is there")
@@ -128,8 +130,12 @@ def _compose(file: Path, text: str) -> yaml.MappingNode:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
         if "expected a single document" in str(error.context):
-            raise _refuse([Problem(file, line, "a second document begins here; declare one automation a file")]) from error
-        raise _refuse([Problem(file, line, f"not YAML: {error.problem or error.context}; check indents and quotes")]) from error
+            raise _refuse(
+                [Problem(file, line, "a second document begins here; declare one automation a file")]
+            ) from error
+        raise _refuse(
+            [Problem(file, line, f"not YAML: {error.problem or error.context}; check indents and quotes")]
+        ) from error
     except (yaml.YAMLError, RecursionError) as error:
         line = text[: getattr(error, "position", 0)].count("\n") + 1
         reason = getattr(error, "reason", None) or "it is nested too deeply"
@@ -180,7 +186,9 @@ def _construct(file: Path, node: yaml.MappingNode) -> Any:
         return yaml.constructor.SafeConstructor().construct_document(node)
     except yaml.constructor.ConstructorError as error:
         mark = error.problem_mark or error.context_mark
-        raise _refuse([Problem(file, mark.line + 1 if mark else 1, f"not YAML: {error.problem}; check this value")]) from error
+        raise _refuse(
+            [Problem(file, mark.line + 1 if mark else 1, f"not YAML: {error.problem}; check this value")]
+        ) from error
     except ValueError as error:  # a date like 2026-02-30
         raise _refuse([Problem(file, _impossible_date(node), f"{error}; correct this value")]) from error
 

@@ -84,7 +84,9 @@ def expand(text: str, environ: Mapping[str, str] | None = None) -> str:
         if value is None:
             value = default if default is not None else _local_default(name, env)
         if value is None:
-            raise ConfigurationError(f"environment variable {name} is not set, and `{text}` needs it; export it and try again")
+            raise ConfigurationError(
+                f"environment variable {name} is not set, and `{text}` needs it; export it and try again"
+            )
         return value
 
     return _VARIABLE.sub(replace, text)

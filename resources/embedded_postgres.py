@@ -84,6 +84,7 @@ class EmbeddedPostgres:
         self._settings = {**SETTINGS, **(settings or {})}
         self._tied = tied
         self._users: IO[str] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._owner_pid = os.getpid()
 
     @property
@@ -112,6 +113,8 @@ class EmbeddedPostgres:
                 self._await_ready(timeout_seconds)
                 self._make_database()
             except BaseException:
+                if self._is_last():
+                    self._halt(timeout_seconds=5)
                 self._leave()
                 raise
         return self.url()
@@ -145,7 +148,9 @@ class EmbeddedPostgres:
         sockets.mkdir(mode=0o700, exist_ok=True)
         owner = os.lstat(sockets)
         if stat.S_ISLNK(owner.st_mode) or owner.st_uid not in {os.geteuid(), _server_uid()}:
-            raise ConfigurationError(f"{sockets}: belongs to somebody else; remove it, or set TMPDIR or a shorter AIOS_HOME")
+            raise ConfigurationError(
+                f"{sockets}: belongs to somebody else; remove it, or set TMPDIR or a shorter AIOS_HOME"
+            )
         sockets.chmod(0o700)
         if os.geteuid() == 0:
             account = _server_account()
@@ -191,7 +196,11 @@ class EmbeddedPostgres:
 
     def _heal_stale_pid(self) -> None:
         # Postgres trusts a pid file whose number is alive; after a restart of a container that may be any process.
-        for stale in (self.data / "postmaster.pid", self.socket_dir / f"{SOCKET_NAME}.lock", self.socket_dir / SOCKET_NAME):
+        for stale in (
+            self.data / "postmaster.pid",
+            self.socket_dir / f"{SOCKET_NAME}.lock",
+            self.socket_dir / SOCKET_NAME,
+        ):
             stale.unlink(missing_ok=True)
 
     def _initialise(self) -> None:
@@ -239,8 +248,7 @@ class EmbeddedPostgres:
             found = self._running()
             if found is not None and found.ready:
                 return
-            process = getattr(self, "_process", None)
-            if process is not None and process.poll() is not None:
+            if self._process is not None and self._process.poll() is not None:
                 break
             time.sleep(0.02)
         tail = self.log.read_text(errors="replace").strip().splitlines()[-5:] if self.log.exists() else []
@@ -262,9 +270,8 @@ class EmbeddedPostgres:
                 os.kill(found.pid, number)
             deadline = time.monotonic() + patience
             while time.monotonic() < deadline:
-                process = getattr(self, "_process", None)
-                if process is not None:
-                    process.poll()  # reaps our own child, which would stay a zombie
+                if self._process is not None:
+                    self._process.poll()  # reaps our own child, which would stay a zombie
                 if not _is_postgres(found.pid, self.data):
                     return
                 time.sleep(0.02)
@@ -320,7 +327,9 @@ def _as_server(command: list[str], folder: Path, *, tied: bool = False) -> list[
     if os.geteuid() != 0:
         return command
     if shutil.which("setpriv") is None:
-        raise ConfigurationError("Postgres won't run as root, and `setpriv` (util-linux) is missing; run as an ordinary user")
+        raise ConfigurationError(
+            "Postgres won't run as root, and `setpriv` (util-linux) is missing; run as an ordinary user"
+        )
     account = _server_account()
     prefix = ["setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
     if tied:

@@ -95,6 +95,10 @@ class Lake:
         """Whether the day was written."""
         return self.exists(partition_path(automation, dataset, day))
 
+    def delete_partition(self, *, automation: str, dataset: str, day: date) -> None:
+        """Remove one day; nothing happens where it was never written."""
+        self.delete(partition_path(automation, dataset, day))
+
     def scan(
         self,
         *,
@@ -105,8 +109,8 @@ class Lake:
         columns: Sequence[str] | None = None,
         batch_size: int = ROW_GROUP,
     ) -> Iterator[pa.RecordBatch]:
-        """Rows of the days in [start, end), in order of days, streamed; days that were never written are passed over."""
-        for offset in range((end - start).days):
+        """Rows of the days from `start` to `end`, both included, in order of days; days never written are passed over."""
+        for offset in range((end - start).days + 1):
             path = partition_path(automation, dataset, start + timedelta(days=offset))
             if not self.exists(path):
                 continue
@@ -137,7 +141,7 @@ class Lake:
         fs, target = self._at(path)
         return bool(fs.isfile(target))
 
-    def list(self, folder: str) -> list[str]:
+    def paths(self, folder: str) -> list[str]:
         """All files under a folder, relative to the lake, sorted; empty where the folder is not there."""
         fs, target = self._at(folder)
         root = self._root()[1].rstrip("/") + "/"

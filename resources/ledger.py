@@ -31,7 +31,8 @@ ATTESTED = ("decision_id", "automation", "source", "ticket_id", "ticket_version"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerCheck:
     """`broken` is the sequence of the first entry that does not hold, None where all do. `problem` says what is wrong,
-    `decision_id` with which decision, where it can be told. `unattested` counts decisions without an entry."""
+    `decision_id` with which decision, where it can be told. `unattested` counts decisions without an entry.
+    """
 
     ok: bool
     entries: int
@@ -98,7 +99,9 @@ class Ledger:
     def entries(self, *, after: int = 0, limit: int = 1_000) -> list[Entry]:
         """Entries in their order, from the one after `after`."""
         with self._database.connection() as conn, conn.cursor(row_factory=class_row(Entry)) as cursor:
-            return cursor.execute(f"{_ENTRIES} where sequence > %s order by sequence limit %s", (after, limit)).fetchall()
+            return cursor.execute(
+                f"{_ENTRIES} where sequence > %s order by sequence limit %s", (after, limit)
+            ).fetchall()
 
     def verify(self) -> LedgerCheck:
         """Recompute the chain, and the roots of all decisions from their stored records; names the first broken entry.

@@ -163,14 +163,25 @@ class Outbox:
         return _counted([s for _, s in settled]), stopped
 
     def _mark(
-        self, conn: Connection[Any], automation: Automation, settled: Sequence[tuple[DictRow, Settlement]], now: datetime
+        self,
+        conn: Connection[Any],
+        automation: Automation,
+        settled: Sequence[tuple[DictRow, Settlement]],
+        now: datetime,
     ) -> None:
         with conn.cursor() as cursor:
             cursor.executemany(
                 "update outbox set state = %s, attempts = %s, next_attempt_at = %s, last_error = %s, sent_at = %s"
                 " where action_id = %s",
                 [
-                    (s.state, s.attempts, s.next_attempt_at, s.error, now if s.state == "sent" else None, r["action_id"])
+                    (
+                        s.state,
+                        s.attempts,
+                        s.next_attempt_at,
+                        s.error,
+                        now if s.state == "sent" else None,
+                        r["action_id"],
+                    )
                     for r, s in settled
                 ],
             )
@@ -234,7 +245,9 @@ def _by_ticket(results: Sequence[WriteResult], due: Sequence[DictRow]) -> dict[s
     known = {row["external_id"] for row in due}
     strange = sorted({r.external_id for r in results} - known)
     if strange:
-        raise PermanentError(f"the connector answered for {strange[:3]}, which it was not asked to write; nothing was marked")
+        raise PermanentError(
+            f"the connector answered for {strange[:3]}, which it was not asked to write; nothing was marked"
+        )
     return {r.external_id: r for r in results}
 
 
@@ -265,7 +278,9 @@ def _counted(settled: Sequence[Settlement]) -> Delivered:
 
 def _item(row: DictRow, settled: Settlement) -> bytes:
     """What the ledger stands for: one action that came to its end."""
-    said = {name: row[name] for name in ("action_id", "decision_id", "kind", "external_id", "idempotency_key", "payload")}
+    said = {
+        name: row[name] for name in ("action_id", "decision_id", "kind", "external_id", "idempotency_key", "payload")
+    }
     return orjson.dumps(said | {"state": settled.state, "error": settled.error}, option=orjson.OPT_SORT_KEYS)
 
 

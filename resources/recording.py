@@ -26,7 +26,8 @@ UNKNOWN_QUEUE = "unknown"  # the queue of a review case without a predicted one
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """`new` + `existing` = decisions given. `actions` and `cases` are those entered now, `superseded` those of older
-    decisions on the same tickets that were withdrawn."""
+    decisions on the same tickets that were withdrawn.
+    """
 
     new: int = 0
     existing: int = 0
@@ -116,8 +117,11 @@ def _supersede(conn: Connection[Any], fresh: Sequence[Decision]) -> tuple[set[st
     conn.execute("drop table if exists pg_temp.ranked")
     tickets = {"sources": [d.source for d in fresh], "tickets": [d.ticket_id for d in fresh]}
     conn.execute(_RANK, tickets | {"automation": fresh[0].automation, "mine": _subject(fresh)})
+    conn.execute("analyze ranked")  # else the planner takes 20,000 rows for a few
     ids = [d.decision_id for d in fresh]
-    standing = conn.execute("select decision_id from ranked where place = 1 and decision_id = any(%s)", (ids,)).fetchall()
+    standing = conn.execute(
+        "select decision_id from ranked where place = 1 and decision_id = any(%s)", (ids,)
+    ).fetchall()
     actions = conn.execute(_WITHDRAW_ACTIONS, (NEWER_DECISION,)).rowcount
     return {row[0] for row in standing}, actions + _withdraw_cases(conn)
 

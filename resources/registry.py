@@ -21,6 +21,7 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 from psycopg.types.json import Json
 
+from aios_core.automation import Automation
 from aios_core.errors import ModelError
 from aios_core.scoring.model import MANIFEST_FILE, MODEL_FILE, ScoringModel, read_manifest
 from aios_core.scoring.triton import triton_config
@@ -30,6 +31,7 @@ from resources.runtime import open_session
 
 CHAMPION, LAST_GOOD = "champion", "last_good"
 ALIASES = (CHAMPION, "challenger", "shadow", "canary", "candidate", LAST_GOOD)
+CARD_FILE = "card.json"
 LOADED = 4  # versions kept ready in memory: champion, last good and two to compare
 
 
@@ -49,7 +51,7 @@ class AppendsToLedger(Protocol):
     """What the registry needs of the ledger."""
 
     def append(
-        self, connection: Connection, *, automation: str, kind: str, subject: str, items: Sequence[bytes]
+        self, connection: Connection, /, *, automation: str, kind: str, subject: str, items: Sequence[bytes]
     ) -> Any: ...
 
 
@@ -131,6 +133,20 @@ class Registry:
                      Json(dict(metrics)), Json(dict(card))),
                 )  # fmt: skip
         return version
+
+    def register_files(self, *, automation: Automation, files: Mapping[str, bytes]) -> int:
+        """`register` with everything else read from the files that `export` made."""
+        manifest = read_manifest(files)
+        return self.register(
+            name=automation.model_name,
+            automation=automation.name,
+            kind=manifest["kind"],
+            files=files,
+            snapshot_id=manifest["training"]["snapshot_id"],
+            classes=manifest["classes"],
+            metrics=manifest["metrics"],
+            card=json.loads(files[CARD_FILE]),
+        )
 
     def load(self, *, name: str, version: int, accelerator: str) -> ScoringModel:
         """The version, ready to score, its files verified; kept ready for the next call.

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+import orjson
 from psycopg import Connection
-from psycopg.rows import dict_row
+from psycopg.rows import DictRow, dict_row
 
 from aios_core.automation import Automation
+from aios_core.decisions.actions import OutboxAction, action_for_verdict
 from aios_core.errors import PermanentError
 from aios_core.review.batching import ExistingBatch, PlannedBatch, WaitingCase, plan
 from aios_core.review.service_level import due
-from resources.database import Database
+from resources.ledger import append
+from resources.outbox import enqueue
 
 HAS_UNDECIDED = (
     "exists (select 1 from review_cases c where c.automation = b.automation and c.batch = b.batch and c.state <> 'decided')"
@@ -133,8 +136,6 @@ def collect(conn: Connection[Any], *, automation: Automation, batch: str, now: d
     if state != "collected":
         _write_outcomes(conn, automation, decided)
         enqueue(conn, automation, [a for c in decided for a in _actions(automation, c)], now=now)
-        if decided:
-            append(conn, automation=automation.name, kind="review", subject=batch, items=[_item(c) for c in decided])
         conn.execute(
             "update review_batches set state = 'collected', done_at = coalesce(done_at, %s)"
             " where automation = %s and batch = %s",
@@ -143,6 +144,10 @@ def collect(conn: Connection[Any], *, automation: Automation, batch: str, now: d
     agreed = sum(c["verdict"] == "confirmed" for c in decided)
     sent = conn.execute("select count(*) from outbox where case_id = any(%s)", ([c["case_id"] for c in decided],))
     actions = sent.fetchone()
+    if decided and state != "collected":
+        # Last: until the commit every other appender waits.
+        items = [_item(c) for c in decided]
+        append(conn, automation=automation.name, kind="review", subject=batch, items=items, now=now)
     return Collected(
         outcomes=len(decided), agreed=agreed, corrected=len(decided) - agreed, actions=actions[0] if actions else 0
     )

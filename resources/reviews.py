@@ -319,7 +319,7 @@ from review_cases c left join review_batches b on b.automation = c.automation an
 """
 
 _BATCHES = """
-select b.*, n.waiting, n.claimed, n.decided, n.waiting_since
+select b.*, n.waiting, n.claimed, n.decided, n.decided_last, n.waiting_since
 from review_batches b cross join lateral (
     select count(*) filter (where c.state = 'waiting') as waiting,
            count(*) filter (where c.state = 'claimed') as claimed,

@@ -48,7 +48,7 @@ class OrtSession:
 def open_session(
     onnx: bytes,
     *,
-    accelerator: str,
+    accelerator: str = "cpu",
     intra_threads: int | None = None,
     find_driver: Callable[[], str | None] | None = None,
 ) -> OrtSession:

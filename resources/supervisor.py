@@ -1,7 +1,7 @@
 """Child processes of `aios up`: started in order, awaited until healthy, watched, and stopped without leaving one behind.
 
 What belongs here: processes, ports, the lock of a running platform. What does not: which processes there are and how they are
-called (`resources/platform.py`), and what is shown of them (`cli/up.py`).
+called (`resources/local_platform.py`), and what is shown of them (`cli/up.py`).
 
 Each child leads a process group of its own, so that what it starts itself is stopped with it, and asks the kernel to be
 ended when this process is killed.
@@ -66,7 +66,9 @@ class _Child:
 class Supervisor:
     """Starts services one after the other and stops them in the opposite order."""
 
-    def __init__(self, *, monotonic: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, *, monotonic: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._children: dict[str, _Child] = {}
         self._monotonic = monotonic
         self._sleep = sleep
@@ -90,7 +92,9 @@ class Supervisor:
             now = self._monotonic()
             child.ends = [t for t in child.ends if now - t < RESTART_WINDOW_SECONDS] + [now]
             if len(child.ends) > MAX_RESTARTS:
-                raise ServiceFailed(f"{name} ended {len(child.ends)} times (last exit code {code}); {_tail(child.service.log)}")
+                raise ServiceFailed(
+                    f"{name} ended {len(child.ends)} times (last exit code {code}); {_tail(child.service.log)}"
+                )
             restarted(name, code)
             child.process = _spawn(child.service)
 
@@ -182,7 +186,9 @@ def only_one(lock: Path, *, what: str, about: Mapping[str, Any]) -> Iterator[Non
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            if os.fstat(file.fileno()).st_ino != lock.stat().st_ino:  # removed by its last holder as we came
+                raise BlockingIOError
+        except (BlockingIOError, FileNotFoundError):
             holder = holder_of(lock) or {}
             told = ", ".join(f"{k} {v}" for k, v in holder.items())
             raise AlreadyRunning(f"{what} already" + (f" ({told})" if told else "")) from None

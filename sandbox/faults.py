@@ -32,7 +32,7 @@ PRESETS: Final = {
     "duplicates=0.3,late=0.3,retry_after=1,slow_ms=300",
 }
 VENDOR_PATHS: Final = ("/api/v2", "/services")
-TOKEN_PATH: Final = "/services/oauth2/token"  # noqa: S105 - a path, no secret
+TOKEN_PATH: Final = "/services/oauth2/token"
 
 
 class FaultError(ValueError):
@@ -62,7 +62,10 @@ def parse_faults(text: str) -> FaultPlan:
         name, _, value = item.strip().partition("=")
         pairs[name] = value or "1"
     return plan_from(
-        {"rates": {name: value for name, value in pairs.items() if name in KINDS}, **{n: v for n, v in pairs.items() if n not in KINDS}}
+        {
+            "rates": {name: value for name, value in pairs.items() if name in KINDS},
+            **{n: v for n, v in pairs.items() if n not in KINDS},
+        }
     )
 
 
@@ -70,7 +73,7 @@ def plan_from(raw: Mapping[str, Any]) -> FaultPlan:
     """Check a plan's JSON."""
     unknown = set(raw) - {"rates", "next", "only", "delete", *NUMBERS}
     if unknown:
-        raise FaultError(f"unknown fault setting {sorted(unknown)[0]!r}; use rates, next, only, delete or {', '.join(NUMBERS)}, and the kinds {', '.join(KINDS)}")  # fmt: skip
+        raise FaultError(f"unknown fault setting {min(unknown)!r}; use rates, next, only, delete or {', '.join(NUMBERS)}, and the kinds {', '.join(KINDS)}")  # fmt: skip
     rates = {name: _number(name, value, highest=1.0) for name, value in dict(raw.get("rates") or {}).items()}
     following = tuple(str(kind) for kind in raw.get("next") or ())
     for kind in (*rates, *following):
@@ -230,4 +233,7 @@ def unavailable_body(path: str) -> object:
     """Each vendor's words for "try again later"."""
     if path.startswith("/services"):
         return [{"message": "The server is temporarily unavailable.", "errorCode": "SERVER_UNAVAILABLE"}]
-    return {"error": "ServiceUnavailable", "description": "The service is temporarily unavailable. Please try again later."}
+    return {
+        "error": "ServiceUnavailable",
+        "description": "The service is temporarily unavailable. Please try again later.",
+    }

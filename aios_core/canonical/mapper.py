@@ -16,6 +16,13 @@ from aios_core.canonical.values import to_id
 from aios_core.errors import RecordError
 
 
+def objects_of(source: Source) -> tuple[str, ...]:
+    """What is landed of a source, in the order in which it is best read: users before the tickets that name them."""
+    if isinstance(source, ZendeskSource):
+        return ("users", "tickets")
+    return (source.provides,)
+
+
 def map_record(
     source: Source,
     *,

@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from aios_core.decisions.model import DecisionError
 from aios_core.decisions.proposal import CAUTION, Facts
 
 Policy = Callable[[Sequence[Facts]], Sequence[Mapping[str, Any]]]
@@ -23,9 +22,9 @@ def ask(policy: Policy, facts: Sequence[Facts]) -> list[Mapping[str, Any]]:
     distinct = dict(zip(keys, facts, strict=True))
     try:
         given = list(policy(list(distinct.values())))
-        if len(given) != len(distinct):
-            raise DecisionError(f"the policy gave {len(given)} answers to {len(distinct)} questions")
-    except Exception:  # noqa: BLE001  # whatever a policy raises, people decide
+    except Exception:
+        given = []
+    if len(given) != len(distinct):
         # asked one by one, so that the rest of the day is not held up by the input that breaks it
         given = [_ask_one(policy, f) for f in distinct.values()]
     answers = {key: _checked(answer, distinct[key]) for key, answer in zip(distinct, given, strict=True)}
@@ -35,7 +34,7 @@ def ask(policy: Policy, facts: Sequence[Facts]) -> list[Mapping[str, Any]]:
 def _ask_one(policy: Policy, facts: Facts) -> Mapping[str, Any]:
     try:
         answers = list(policy([facts]))
-    except Exception as error:  # noqa: BLE001  # as above
+    except Exception as error:
         return {"error": f"{type(error).__name__}: {error}"[:MAX_ERROR]}
     return answers[0] if len(answers) == 1 else {"error": f"{len(answers)} answers to one question"}
 

@@ -111,7 +111,8 @@ def decode_number(value: float | str | None) -> float | None:
 
 def rules_part(rules: Rules) -> dict[str, Any]:
     """All of the rules that a verdict reads. Of the queues, only what is said of them beyond a name: 77 plain ones would
-    double a record."""
+    double a record.
+    """
     t, c = rules.thresholds, rules.costs
     return {
         "classes": rules.classes,

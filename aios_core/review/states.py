@@ -102,14 +102,14 @@ def decide(case: Standing, *, actor: str, queue: str, comment: str | None, now: 
 def undo(case: Standing, *, actor: str, now: datetime, within: timedelta, lease: timedelta) -> Standing:
     """Take one's own verdict back; the case is claimed again. Raises ReviewConflict when too late or not one's own."""
     if case.state != "decided" or case.decided_at is None:
-        raise ReviewConflict(f"case {case.case_id} is not decided, so there is nothing to undo", case)
+        raise ReviewConflict(f"Case {case.case_id} is not decided, so there is nothing to undo", case)
     if case.decided_by != actor:
-        raise ReviewConflict(f"case {case.case_id} was decided by {case.decided_by}; only they can undo it", case)
+        raise ReviewConflict(f"Case {case.case_id} was decided by {case.decided_by}; only they can undo it", case)
     if case.closed:
-        raise ReviewConflict(f"case {case.case_id}: its batch is done and sent on; correct it in the helpdesk", case)
+        raise ReviewConflict(f"Case {case.case_id}: its batch is done and sent on; correct it in the helpdesk", case)
     if now > case.decided_at + within:
         minutes = within.total_seconds() / 60
-        raise ReviewConflict(f"case {case.case_id} was decided more than {minutes:g} minutes ago; too late to undo", case)
+        raise ReviewConflict(f"Case {case.case_id} was decided more than {minutes:g} minutes ago; too late to undo", case)
     return replace(
         case,
         state="claimed",

@@ -49,13 +49,18 @@ ENGINES: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, bytes], Session]
 
 
 class ScoringModel:
-    """One model version, ready to score. Not safe to share between threads: load one for each."""
+    """One model version, ready to score. Safe to share between threads."""
 
-    def __init__(self, *, name: str, version: int, manifest: Mapping[str, Any], engine: Engine) -> None:
+    score_schema = schema.SCORE_SCHEMA
+
+    def __init__(
+        self, *, name: str, version: int, manifest: Mapping[str, Any], engine: Engine, session: Session
+    ) -> None:
         self.name = name
         self.version = version
         self.manifest = manifest
         self.classes: tuple[str, ...] = tuple(manifest["classes"])
+        self.session = session
         self._engine = engine
 
     @staticmethod
@@ -68,9 +73,8 @@ class ScoringModel:
                 f"{MANIFEST_FILE}: this code can't score models of kind {kind!r} (it knows {', '.join(ENGINES)}); "
                 "update the code or promote another version"
             )
-        return ScoringModel(
-            name=name, version=version, manifest=manifest, engine=ENGINES[kind](manifest, files, session)
-        )
+        engine = ENGINES[kind](manifest, files, session)
+        return ScoringModel(name=name, version=version, manifest=manifest, engine=engine, session=session)
 
     def score_batch(self, features: pa.RecordBatch | pa.Table, *, explain: int = 0) -> pa.RecordBatch:
         """Scores aligned with `features`, as `schema.SCORE_SCHEMA`; `explain` terms a row at most.

@@ -8,6 +8,7 @@ one dictionary look-up a token and array arithmetic. The memory is bounded: it s
 speed and nothing else, since no result depends on what was remembered.
 """
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,26 +58,28 @@ class Bags:
 
 
 class Tokenizer:
-    """The analysis of one vocabulary. Not safe to share between threads: give each its own."""
+    """The analysis of one vocabulary. Safe to share between threads, which then take turns."""
 
     def __init__(self, vocabulary: Vocabulary, *, max_tokens: int = MAX_TOKENS) -> None:
         self.vocabulary = vocabulary
         self._max_tokens = max_tokens
         self._chars = {term: i for i, term in enumerate(vocabulary.chars, start=len(vocabulary.words))}
         self._trie = _WordTrie(vocabulary)
+        self._lock = threading.Lock()
         self._forget()
 
     def occurrences(self, texts: Sequence[str]) -> Occurrences:
         """Cut a batch of texts. Raises nothing: whatever is unknown is counted, not kept."""
-        if len(self._known) > self._max_tokens or self._char_table.size + self._word_table.size > MAX_IDS:
-            self._forget()
         lists = [tokens_of(text) for text in texts]
         tokens = [token for found in lists for token in found]
-        known, learn = self._known, self._learn
-        ids = np.fromiter((known[t] if t in known else learn(t) for t in tokens), np.int64, len(tokens))
-        token_row = np.repeat(np.arange(len(texts)), [len(found) for found in lists])
-        place, chars = self._char_table.gather(ids)
-        word_place, words = self._word_table.gather(ids)
+        token_row = np.repeat(np.arange(len(texts)), np.array([len(found) for found in lists], np.int64))
+        with self._lock:
+            if len(self._known) > self._max_tokens or self._char_table.size + self._word_table.size > MAX_IDS:
+                self._forget()
+            known, learn = self._known, self._learn
+            ids = np.fromiter((known[t] if t in known else learn(t) for t in tokens), np.int64, len(tokens))
+            place, chars = self._char_table.gather(ids)
+            word_place, words = self._word_table.gather(ids)
         term, word_token, word_row = self._trie.ngrams(words, word_place, token_row[word_place])
         unseen = token_row[word_place[words == 0]]
         return Occurrences(

@@ -31,7 +31,7 @@ OVERLAP = timedelta(minutes=5)
 class SalesforceConnector:
     """One Salesforce org and one object of it."""
 
-    objects = ("customers",)
+    objects: tuple[str, ...] = ("customers",)
 
     def __init__(
         self,

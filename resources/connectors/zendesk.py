@@ -35,9 +35,10 @@ JOB_SECONDS = 60.0
 
 class ZendeskConnector:
     """One Zendesk account. `start` is the first day whose ticket changes are exported; users come from the beginning,
-    since a ticket's requester may be older than the ticket."""
+    since a ticket's requester may be older than the ticket.
+    """
 
-    objects = ("users", "tickets")
+    objects: tuple[str, ...] = ("users", "tickets")
 
     def __init__(
         self,
@@ -104,7 +105,8 @@ class ZendeskConnector:
 
     def _write_round(self, actions: "Mapping[int, OutboxAction]") -> dict[int, WriteResult]:
         """At most one action a ticket. Whatever may work later is `retry`, never an exception that hides the others."""
-        waiting, results = dict(actions), {}
+        waiting = dict(actions)
+        results: dict[int, WriteResult] = {}
         try:
             for _ in range(WRITE_TRIES):
                 settled = self._try(waiting)

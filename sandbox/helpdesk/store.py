@@ -26,12 +26,12 @@ from sandbox.helpdesk.lifecycle import (
     DELETED,
     HOUR,
     NEW,
-    OPEN,
     REOPEN,
     SOLVE,
     SOLVE_AGAIN,
     SOLVED,
     STATUS_AFTER,
+    STATUSES,
     URGENCY,
     event_times,
     rescheduled,
@@ -141,13 +141,22 @@ class TicketStore:
     ) -> None:
         """State of one block's tickets at the start, and the next event of each that is not over."""
         counts = happened.sum(axis=1).tolist()
-        rows = zip(last.tolist(), counts, times.tolist(), columns.first_label.tolist(), columns.last_label.tolist(), strict=True)
+        rows = zip(
+            last.tolist(),
+            counts,
+            times.tolist(),
+            columns.first_label.tolist(),
+            columns.last_label.tolist(),
+            strict=True,
+        )
         for place, (kind, count, due, first_label, last_label) in enumerate(rows, start=first):
             self.status[place] = STATUS_AFTER[kind]
             self.versions[place] = count
             self.updated[place] = self._moment(due[kind]) // SECOND if count else 0
             if kind >= SOLVE:
-                self.group[place] = group_id(last_label if kind >= SOLVE_AGAIN and due[REOPEN] == due[REOPEN] else first_label)
+                self.group[place] = group_id(
+                    last_label if kind >= SOLVE_AGAIN and due[REOPEN] == due[REOPEN] else first_label
+                )
                 self.solved_us[place] = self._moment(due[SOLVE])
             following = next((later for later in range(kind + 1, 5) if due[later] == due[later]), None)
             if following is not None:
@@ -305,7 +314,9 @@ class TicketStore:
         waiting = before not in (SOLVED, CLOSED)
         if status in (SOLVED, CLOSED):
             if waiting and truth is not None and status == SOLVED:
-                self._replan(place, CLOSE if right else REOPEN, at + int(CLOSE_AFTER_HOURS if right else PROTEST_HOURS) * HOUR_US)
+                self._replan(
+                    place, CLOSE if right else REOPEN, at + int(CLOSE_AFTER_HOURS if right else PROTEST_HOURS) * HOUR_US
+                )
                 self.solved_us[place] = 0
             elif status == CLOSED:
                 self._plan[place] += 1
@@ -369,6 +380,17 @@ class TicketStore:
     def first_tags(self, place: int) -> tuple[str, ...]:
         """The tags that the customer's form put on the ticket."""
         return (PRODUCTS[self.product[place]],)
+
+    def counts(self) -> dict[str, object]:
+        """How many tickets exist, in how many versions, and how they stand."""
+        existing = np.asarray(self.versions, dtype=np.int64) > 0
+        by_status = np.bincount(np.asarray(self.status, dtype=np.int64)[existing], minlength=len(STATUSES)).tolist()
+        return {
+            "tickets": int(existing.sum()),
+            "versions": int(sum(self.versions)),
+            "deleted": by_status[DELETED],
+            "by_status": dict(zip(STATUSES, by_status, strict=True)),
+        }
 
     def first_priority(self, place: int) -> int:
         """The priority that the customer ticked."""

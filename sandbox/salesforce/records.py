@@ -15,7 +15,6 @@ from sandbox.salesforce.ids import record_id
 from sandbox.world.customers import PLANS, Facts
 from sandbox.world.queues import SEGMENTS
 from sandbox.world.world import World
-from sandbox.zendesk.people import email_of
 
 FieldType = Literal["id", "string", "number", "boolean", "datetime"]
 Row = dict[str, Any]
@@ -74,7 +73,14 @@ FIELDS: Final[dict[str, dict[str, FieldType]]] = {
     },
 }
 CASE_SHARE: Final = 0.35
-CASE_SUBJECTS: Final = ("Contract question", "Callback requested", "Retention offer", "Credit check", "Site survey", "Account review")
+CASE_SUBJECTS: Final = (
+    "Contract question",
+    "Callback requested",
+    "Retention offer",
+    "Credit check",
+    "Site survey",
+    "Account review",
+)
 CASE_ORIGINS: Final = ("Phone", "Web", "Email")
 
 
@@ -111,7 +117,12 @@ class Crm:
         epoch = int(np.searchsorted(self._moments, now - self._start, side="right"))
         cached = self._cache.get(kind)
         if cached is None or cached[0] != epoch:
-            make = {"Account": self._accounts, "Contact": self._contacts, "Case": self._case_rows, "AccountHistory": self._history}
+            make = {
+                "Account": self._accounts,
+                "Contact": self._contacts,
+                "Case": self._case_rows,
+                "AccountHistory": self._history,
+            }
             cached = (epoch, list(make[kind](now - self._start)))
             self._cache[kind] = cached
         return cached[1]
@@ -139,7 +150,10 @@ class Crm:
         """When a customer's records were made and last changed, and whether they are deleted by now."""
         customers = self._world.customers
         changed, deleted = customers.changed_at[index], customers.deleted_at[index]
-        moments = [float(customers.modified_at[index]), *(float(np.floor(at)) for at in (changed, deleted) if np.floor(at) <= now)]
+        moments = [
+            float(customers.modified_at[index]),
+            *(float(np.floor(at)) for at in (changed, deleted) if np.floor(at) <= now),
+        ]
         modified = self._start + int(np.floor(max(moments)))
         return {
             "IsDeleted": bool(np.floor(deleted) <= now),
@@ -177,7 +191,7 @@ class Crm:
                 "FirstName": given,
                 "LastName": family,
                 "Name": f"{given} {family}",
-                "Email": email_of(given, family, index),
+                "Email": self._world.email_of(index),
                 "Phone": f"+1555{index % 10_000_000:07d}",
                 "MailingCity": self._world.city_of(index),
                 **self._stamps(index, now),

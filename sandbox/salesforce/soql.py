@@ -107,7 +107,11 @@ class _Parser:
         names = self._names()
         self._expect("FROM")
         self._kind = self._object()
-        fields = () if [name.lower() for name in names] == ["count()"] else tuple(dict.fromkeys(self._field(n) for n in names))
+        fields = (
+            ()
+            if [name.lower() for name in names] == ["count()"]
+            else tuple(dict.fromkeys(self._field(n) for n in names))
+        )
         where: Test = self._disjunction() if self._accept("WHERE") else _always
         order = self._order() if self._accept("ORDER") else ()
         limit = self._count("LIMIT") if self._accept("LIMIT") else None
@@ -260,6 +264,10 @@ def _always(_: Row) -> bool:
     return True
 
 
+def _never(_: Row) -> bool:
+    return False
+
+
 def _moment(token: _Token) -> float:
     if token.kind == "date":
         return datetime.combine(date.fromisoformat(token.text), datetime.min.time(), UTC).timestamp()
@@ -282,7 +290,7 @@ def _compare(field: str, kind: FieldType, operator: str, value: Any) -> Test:
     if operator in ("!=", "<>"):
         return lambda row: bool(_comparable(row[field], kind) != value)
     if value is None:
-        return lambda row: False
+        return _never
     ask: dict[str, Callable[[Any], bool]] = {
         "<": lambda found: bool(found < value),
         "<=": lambda found: bool(found <= value),
@@ -305,7 +313,7 @@ def _sort_key(order: Order) -> Callable[[Row], Any]:
         if one is None or other is None:
             nulls = (one is None) - (other is None)
             return nulls if order.nulls_last else -nulls
-        sign = (one > other) - (one < other)
+        sign = int(one > other) - int(one < other)
         return -sign if order.descending else sign
 
     return cmp_to_key(compare)

@@ -63,7 +63,7 @@ def spread(
     """
     slots = max(1, math.ceil(seconds / HOUR))
     width = seconds / slots
-    weights = season(start + width * (np.arange(slots) + 0.5))
+    weights = season(start + width * (np.arange(slots, dtype=np.float64) + 0.5))
     rng = np.random.default_rng([seed, KIND_KEYS[kind], serial, 0])
     counts = rng.multinomial(count, weights / weights.sum())
     block = serial << 20

@@ -102,7 +102,7 @@ def _draw_facts(rng: np.random.Generator, segment: NDArray[np.int8]) -> Facts:
         segment=segment,
         tenure=tenure,
         spend=spend,
-        churn=np.round(np.clip(risk, 0.01, 0.99), 3),
+        churn=np.round(np.clip(risk, 0.01, 0.99), 3).astype(np.float64),
         autopay=rng.random(count) < 0.62,
     )
 
@@ -118,6 +118,6 @@ def _change_facts(rng: np.random.Generator, before: Facts) -> Facts:
         segment=before.segment,
         tenure=before.tenure + 1,
         spend=spend,
-        churn=np.round(np.clip(before.churn + rng.normal(0, 0.2, count), 0.01, 0.99), 3),
+        churn=np.round(np.clip(before.churn + rng.normal(0, 0.2, count), 0.01, 0.99), 3).astype(np.float64),
         autopay=np.where(moves_plan, before.autopay, ~before.autopay),
     )

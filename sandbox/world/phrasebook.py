@@ -118,7 +118,9 @@ def computed_slots(weekdays: Sequence[str], months: Sequence[str]) -> dict[str, 
         "time": tuple(times),
         "zip": tuple(f"{number * 379 % 90_000 + 10_000}" for number in range(200)),
         "last4": tuple(f"{number * 7_919 % 10_000:04d}" for number in range(1, 300)),
-        "ref": tuple(f"{'ABCDEFGHKLMNPRST'[number % 16]}{number * 104_729 % 900_000 + 100_000}" for number in range(400)),
+        "ref": tuple(
+            f"{'ABCDEFGHKLMNPRST'[number % 16]}{number * 104_729 % 900_000 + 100_000}" for number in range(400)
+        ),
     }
 
 
@@ -131,7 +133,8 @@ def phrasebook() -> Phrasebook:
     files = (*QUEUES, "common", "ambiguous", "nova", *LANGUAGES[1:])
     sections = {
         file: {
-            section: tuple(compile_phrase(line, slots) for line in lines) for section, lines in read_sections(file).items()
+            section: tuple(compile_phrase(line, slots) for line in lines)
+            for section, lines in read_sections(file).items()
         }
         for file in files
     }

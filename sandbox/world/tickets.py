@@ -50,8 +50,8 @@ LEAST_HOURS: Final = 1.0
 MEDIAN_HOURS: Final = 6.0
 CLOSE_AFTER_HOURS: Final = 96.0
 
-_PAIRS: Final = np.array([[INDEX[first], INDEX[second]] for first, second in AMBIGUOUS_PAIRS])
-_NOVA: Final = np.array([INDEX[name] for name in NOVA_TOPICS])
+_PAIRS: Final = np.array([[INDEX[first], INDEX[second]] for first, second in AMBIGUOUS_PAIRS], dtype=np.int16)
+_NOVA: Final = np.array([INDEX[name] for name in NOVA_TOPICS], dtype=np.int16)
 _COLUMNS: Final = 28
 
 Floats = NDArray[np.float64]
@@ -100,7 +100,7 @@ def draw_tickets(spec: WorldSpec, customers: Customers, block: Block) -> TicketC
     ambiguous = style == AMBIGUOUS
     topic = np.where(ambiguous, _resolve_pair(pair, facts, u[:, 5]), topic)
     nova = (created >= spec.drift_at("new_product")) & (u[:, 6] < NOVA_SHARE)
-    topic = np.where(nova, _NOVA[(u[:, 7] * len(_NOVA)).astype(np.intp)], topic).astype(np.int16)
+    topic = np.where(nova, _NOVA[(u[:, 7] * len(_NOVA)).astype(np.intp)], topic)
     style = np.where(nova, NOVA, style).astype(np.int16)
     refund = (topic == INDEX["billing"]) & np.isin(style, (PLAIN, MIXED)) & (u[:, 8] < REFUND_SHARE)
     truth = _apply_rule(spec, topic, refund, facts, created)
@@ -114,9 +114,9 @@ def draw_tickets(spec: WorldSpec, customers: Customers, block: Block) -> TicketC
         pair=pair,
         style=style,
         refund=refund,
-        language=np.where(np.isin(style, (PLAIN, MIXED)), np.searchsorted(LANGUAGE_EDGES, u[:, 13], side="right"), 0).astype(
-            np.int16
-        ),
+        language=np.where(
+            np.isin(style, (PLAIN, MIXED)), np.searchsorted(LANGUAGE_EDGES, u[:, 13], side="right"), 0
+        ).astype(np.int16),
         tone=tone,
         channel=np.searchsorted(CHANNEL_EDGES, u[:, 14], side="right").astype(np.int16),
         product=_product(topic, nova, facts, u[:, 15]),
@@ -137,17 +137,22 @@ def _normal(first: Floats, second: Floats) -> Floats:
     return np.sqrt(-2.0 * np.log1p(-first)) * np.cos(2 * np.pi * second)
 
 
-def _topics(spec: WorldSpec, facts: Facts, created: Floats, u: Floats) -> NDArray[np.intp]:
+def _topics(spec: WorldSpec, facts: Facts, created: Floats, u: Floats) -> Codes:
     profile = profile_of(facts.segment, facts.tenure, facts.churn)
-    usual = (u[:, None] >= topic_table(SHARES)[profile]).sum(axis=1)
+    usual = _drawn(u, topic_table(SHARES)[profile])
     shifted_at = spec.drift_at("class_shift")
     if not (created >= shifted_at).any():
         return usual
-    shifted = (u[:, None] >= topic_table(SHARES * SHIFT)[profile]).sum(axis=1)
-    return np.where(created >= shifted_at, shifted, usual)
+    return np.where(created >= shifted_at, _drawn(u, topic_table(SHARES * SHIFT)[profile]), usual)
 
 
-def _resolve_pair(pair: Codes, facts: Facts, u: Floats) -> NDArray[np.intp]:
+def _drawn(u: Floats, cumulative: Floats) -> Codes:
+    """The option that each uniform number falls on; `cumulative` has a row for each and ends with 1."""
+    drawn: Codes = np.sum(u[:, None] >= cumulative[:, :-1], axis=1, dtype=np.int16)
+    return drawn
+
+
+def _resolve_pair(pair: Codes, facts: Facts, u: Floats) -> Codes:
     """Which of the two queues an ambiguous text belongs to: the CRM facts say it, mostly."""
     points_to_second = np.select(
         [pair == position for position in range(len(AMBIGUOUS_PAIRS))],
@@ -163,7 +168,8 @@ def _resolve_pair(pair: Codes, facts: Facts, u: Floats) -> NDArray[np.intp]:
         ],
     )
     second = np.where(u < TILT, points_to_second, ~points_to_second)
-    return _PAIRS[pair, second.astype(np.intp)]
+    codes: Codes = _PAIRS[pair, second.astype(np.intp)]
+    return codes
 
 
 def _apply_rule(spec: WorldSpec, topic: Codes, refund: NDArray[np.bool_], facts: Facts, created: Floats) -> Codes:
@@ -190,7 +196,7 @@ def _tone(topic: Codes, u: Floats) -> Codes:
 def _priority(topic: Codes, tone: Codes, u: Floats) -> Codes:
     """Urgency by queue; an angry customer ticks a higher box."""
     pressed = np.where(tone == ANGRY, 0.45 + 0.55 * u, u)
-    return (pressed[:, None] >= np.cumsum(PRIORITY_WEIGHTS, axis=1)[topic][:, :3]).sum(axis=1).astype(np.int16)
+    return _drawn(pressed, np.cumsum(PRIORITY_WEIGHTS, axis=1)[topic])
 
 
 def _product(topic: Codes, nova: NDArray[np.bool_], facts: Facts, u: Floats) -> Codes:

@@ -44,4 +44,9 @@ class World:
 
     def city_of(self, customer: int) -> str:
         """Where the customer lives; the CRM calls it the region."""
-        return self.book.cities[self.customers.city[customer]]
+        return self.book.cities[int(self.customers.city[customer])]
+
+    def email_of(self, customer: int) -> str:
+        """The customer's address, in a domain that is reserved for examples (RFC 2606)."""
+        given, family = self.name_of(customer)
+        return f"{given}.{family}.{customer}@example.com".lower()

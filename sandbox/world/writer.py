@@ -200,7 +200,7 @@ def _upper_first(text: str) -> str:
 def _sentence(text: str, draw: Draw) -> str:
     chance = draw()
     text = text if chance < 0.12 else _upper_first(text)
-    return text if text[-1] in "?!." or chance > 0.93 else text + ("!" if 0.86 < chance else ".")
+    return text if text[-1] in "?!." or chance > 0.93 else text + ("!" if chance > 0.86 else ".")
 
 
 def _roughen(text: str, draw: Draw) -> str:

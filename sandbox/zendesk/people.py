@@ -80,7 +80,7 @@ class People:
         return self._shape(
             user_id,
             name=f"{given} {family}",
-            email=email_of(given, family, index),
+            email=self._world.email_of(index),
             role="end-user",
             created=self._start + int(customers.created_at[index]),
             updated=int(self._changed[index] if changed else self._since[index]),
@@ -141,8 +141,3 @@ class People:
             "report_csv": False,
             "user_fields": fields,
         }
-
-
-def email_of(given: str, family: str, customer: int) -> str:
-    """A customer's address, in a domain that is reserved for examples (RFC 2606)."""
-    return f"{given}.{family}.{customer}@example.com".lower()

@@ -105,7 +105,10 @@ def test_opening_an_older_database_names_the_command_to_run(empty_database_url: 
 
 
 def test_opening_a_migrated_database_works(database_url: str) -> None:
-    with open_database(deployment({"AIOS_DATABASE_URL": database_url})) as database, database.connection() as connection:
+    with (
+        open_database(deployment({"AIOS_DATABASE_URL": database_url})) as database,
+        database.connection() as connection,
+    ):
         assert connection.execute("select count(*) from decisions").fetchone() == (0,)
 
 

@@ -159,7 +159,9 @@ def test_automations_are_found_in_several_folders_by_name(tmp_path: Path) -> Non
 def test_two_automations_of_one_name_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "x", GOOD)
     write(tmp_path / "y", GOOD)
-    with pytest.raises(DeclarationError, match=r"y/defs.yaml:1: automation `parcels` is already declared in .*x/defs.yaml"):
+    with pytest.raises(
+        DeclarationError, match=r"y/defs.yaml:1: automation `parcels` is already declared in .*x/defs.yaml"
+    ):
         find_declarations([tmp_path])
 
 
@@ -172,7 +174,9 @@ def test_a_broken_automation_need_not_stop_the_others(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="gone: no such folder of automations; make it, or correct AIOS_AUTOMATIONS"):
+    with pytest.raises(
+        ConfigurationError, match="gone: no such folder of automations; make it, or correct AIOS_AUTOMATIONS"
+    ):
         find_declarations([tmp_path / "gone"])
 
 

@@ -9,10 +9,11 @@ content is then a version conflict, which landing puts into quarantine.
 
 import glob
 import hashlib
+import zlib
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from aios_core.automation import FileSource
 from aios_core.canonical import tabular
@@ -23,7 +24,16 @@ from resources.connectors.files import rows as row_reading
 from resources.connectors.files.parquet import parquet_columns, parquet_rows
 from resources.connectors.files.positions import Position, Positions
 from resources.connectors.files.rows import Item
-from resources.connectors.files.streams import FileUnreadable, Hash, file_hash, lines, open_bytes, plain_name, skip
+from resources.connectors.files.streams import (
+    FileUnreadable,
+    Hash,
+    file_hash,
+    lines,
+    one_byte_newlines,
+    open_bytes,
+    plain_name,
+    skip,
+)
 from resources.connectors.items import to_json
 
 if TYPE_CHECKING:
@@ -34,6 +44,8 @@ PAGE_BYTES = 8 * 1024 * 1024
 MAX_REJECT_CHARS = 1_000_000
 FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
 FORMATS |= {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
+# what reading a damaged or truncated file raises
+BROKEN = (OSError, EOFError, zlib.error)
 # of JSON Lines, which has no header: columns that some record of the first page must have if they are mapped
 ESSENTIAL = ("ticket_id", "created_at", "subject", "body", "customer_id")
 
@@ -79,18 +91,24 @@ class FileConnector:
         """How many files there are, and that the first has the mapped columns."""
         files = self._files()
         if files and self._format(files[0]) != "jsonl":
-            columns = self._columns(files[0])
-            self._require_columns(files[0], columns)
+            self._require_columns(self._columns(files[0]))
         return f"{len(files)} files match {self._pattern}"
 
     def close(self) -> None:
         """Files are open only while they are read."""
 
+    def _columns(self, path: Path) -> list[str]:
+        if self._format(path) == "parquet":
+            return parquet_columns(path)
+        with open_bytes(path, encoding=self._source.encoding) as stream:
+            return self._parsed_header(path, stream)[1]
+
     def _files(self) -> list[Path]:
         if glob.has_magic(self._pattern):
             if not self._base.is_dir():
                 raise ConfigurationError(f"{self._base}: there is no such folder; set the source's `path`")
-            return sorted(p for p in map(Path, glob.glob(self._pattern, recursive=True)) if p.is_file())
+            below = Path(self._pattern).relative_to(self._base)
+            return sorted(p for p in self._base.glob(str(below)) if p.is_file())
         path = Path(self._pattern)
         if not path.is_file():
             raise ConfigurationError(f"{path}: there is no such file; set the source's `path`")
@@ -98,17 +116,17 @@ class FileConnector:
 
     def _pages(self, positions: Positions) -> Generator[Page, None, None]:
         problems: list[str] = []
-        held: Page | None = None
+        held: Page | None = None  # one page is held back, so that the last one can say that it is
         for path in self._files():
             try:
                 for page in self._file_pages(path, positions):
                     if held is not None:
                         yield held
                     held = page
-            except (FileUnreadable, OSError, EOFError) as error:
-                problems.append(f"{path}: {error}" if str(path) not in str(error) else str(error))
-        # one page is held back, so that the last one can say that it is
-        yield held.last() if False else _last(held, self.objects[0], positions)
+            except (FileUnreadable, *BROKEN) as error:
+                problems.append(str(error) if str(path) in str(error) else f"{path}: {error}")
+        held = held or Page(object=self.objects[0], records=(), rejects=(), cursor=positions.dump(), done=True)
+        yield replace(held, done=True)
         if problems:
             raise FilesIncomplete("; ".join(problems) + " (everything else was read)")
 
@@ -117,11 +135,9 @@ class FileConnector:
         position = positions.at(name)
         if position.unchanged(size=status.st_size, modified_ns=status.st_mtime_ns):
             return
-        marks = {"size": status.st_size, "modified_ns": status.st_mtime_ns}
         read = self._parquet if self._format(path) == "parquet" else self._text
-        for batch, moved in read(path, name, position):
-            positions.files[name] = moved
-            positions.move(name, **marks)
+        for batch, moved in read(path, position):
+            positions.files[name] = replace(moved, size=status.st_size, modified_ns=status.st_mtime_ns)
             yield Page(
                 object=self.objects[0],
                 records=tuple(batch.records),
@@ -129,3 +145,189 @@ class FileConnector:
                 cursor=positions.dump(),
                 done=False,
             )
+
+    def _text(self, path: Path, position: Position) -> Iterator[tuple[_Batch, Position]]:
+        """CSV or JSON Lines from where they were read to; a rewritten file from its start."""
+        position, stream, digest = _resume(path, position, self._source.encoding)
+        with stream:
+            items: Iterator[Item]
+            if self._format(path) == "jsonl":
+                items = row_reading.jsonl_items(lines(stream), encoding=self._encoding)
+            else:
+                header, columns = self._header(path, stream, position)
+                if not columns:
+                    yield _Batch(), replace(position, complete=True)
+                    return
+                digest.update(header)
+                position = replace(position, offset=position.offset + len(header))
+                items = row_reading.csv_items(
+                    lines(stream), columns=columns, delimiter=self._delimiter(path), encoding=self._encoding
+                )
+            yield from self._batches(path, position, items, digest)
+
+    def _batches(
+        self, path: Path, position: Position, items: Iterator[Item], digest: Hash
+    ) -> Iterator[tuple[_Batch, Position]]:
+        batch, raws, checked = _Batch(), list[bytes](), position.rows > 0 or self._format(path) != "jsonl"
+        resumed_tail, broken = position.tail, None
+
+        def moved(complete: bool) -> tuple[_Batch, Position]:
+            nonlocal position, batch, checked
+            if not checked and batch.records:
+                self._require_essential(batch)
+                checked = True
+            digest.update(b"".join(raws))
+            offset = position.offset + sum(map(len, raws))
+            position = replace(position, offset=offset, hash=digest.hexdigest(), complete=complete)
+            filled, batch = batch, _Batch()
+            raws.clear()
+            return filled, position
+
+        try:
+            for item in items:
+                if item.payload is not None or item.code:
+                    self._add(batch, item, path, position, resumed_tail)
+                    resumed_tail = ""
+                    position = _counted(position, item)
+                if item.settled:
+                    raws.append(item.raw)
+                if batch.full:
+                    yield moved(complete=False)
+        except BROKEN as error:
+            broken = error
+        yield moved(complete=broken is None)
+        if broken is not None:
+            raise FileUnreadable(f"broken after row {position.rows:,}: {broken}; write it again") from broken
+
+    def _parquet(self, path: Path, position: Position) -> Iterator[tuple[_Batch, Position]]:
+        content = file_hash(path)
+        if position.hash and position.hash != content:
+            position = position.rewritten()
+        position = replace(position, hash=content)
+        self._require_columns(parquet_columns(path))
+        batch = _Batch()
+        for payload in parquet_rows(path, start=position.rows):
+            self._add(batch, Item(b"", payload), path, position, "")
+            position = replace(position, rows=position.rows + 1)
+            if batch.full:
+                yield batch, position
+                batch = _Batch()
+        yield batch, replace(position, complete=True)
+
+    def _add(self, batch: _Batch, item: Item, path: Path, position: Position, resumed_tail: str) -> None:
+        """The item as a record or a reject; nothing where it is the last, unfinished line of an earlier read, unchanged."""
+        number, name = position.rows + 1, self._name(path)
+        batch.size += len(item.raw) or 500
+        if item.payload is None:
+            where = f"{name}, row {number:,}: {item.message}"
+            batch.rejects.append(self._reject(f"{name}:{number}", item.code, where, _readable(item.raw)))
+            return
+        if resumed_tail and resumed_tail == _tail(item):
+            return
+        try:
+            external_id, version = tabular.identify(self._source, item.payload)
+        except RecordError as error:
+            where = f"{name}, row {number:,}: {error}"
+            batch.rejects.append(self._reject(f"{name}:{number}", error.code, where, to_json(item.payload)))
+            return
+        batch.records.append(
+            Record(
+                object=self.objects[0],
+                external_id=external_id or f"{name}:{number}",
+                version=(version or f"{name}@{position.generation}") + ("+" if resumed_tail else ""),
+                payload=item.payload,
+            )
+        )
+
+    def _reject(self, external_id: str, code: str, message: str, payload: str) -> Reject:
+        return Reject(object=self.objects[0], external_id=external_id, code=code, message=message, payload=payload)
+
+    def _header(self, path: Path, stream: IO[bytes], position: Position) -> tuple[bytes, list[str]]:
+        """The header's bytes, where the stream stands before them, and the columns: none while there is no whole header."""
+        if position.offset:
+            with open_bytes(path, encoding=self._source.encoding) as again:
+                _, columns = self._parsed_header(path, again)
+            header = b""
+        else:
+            header, columns = self._parsed_header(path, stream)
+            columns = columns if header.endswith(b"\n") else []
+        if columns:
+            self._require_columns(columns)
+        return header, columns
+
+    def _parsed_header(self, path: Path, stream: IO[bytes]) -> tuple[bytes, list[str]]:
+        return row_reading.csv_header(lines(stream), delimiter=self._delimiter(path), encoding=self._encoding)
+
+    def _require_columns(self, columns: Sequence[str]) -> None:
+        present = dict.fromkeys(columns)
+        for column, asked_by in tabular.mapped_columns(self._source).items():
+            if not has_path(present, column):
+                raise FileUnreadable(
+                    f"there is no column `{column}`, which {asked_by} asks for; there are: {', '.join(columns)[:500]}"
+                )
+
+    def _require_essential(self, batch: _Batch) -> None:
+        seen: dict[str, None] = {}
+        for record in batch.records:
+            seen.update(dict.fromkeys(record.payload))
+        for name in ESSENTIAL:
+            rule = self._source.mapping.get(name)
+            if rule is not None and rule.field is not None and not has_path(seen, rule.field):
+                raise FileUnreadable(
+                    f"no record has `{rule.field}`, which mapping.{name} asks for; they have: {', '.join(seen)[:500]}"
+                )
+
+    def _format(self, path: Path) -> str:
+        kind = self._source.format or FORMATS.get(Path(plain_name(path)).suffix.lower())
+        if kind is None:
+            raise FileUnreadable(f"what is in a file called `{path.name}` is not known; set the source's `format`")
+        return kind
+
+    def _delimiter(self, path: Path) -> str:
+        is_tsv = plain_name(path).lower().endswith(".tsv")
+        return "\t" if is_tsv and self._source.delimiter == "," else self._source.delimiter
+
+    @property
+    def _encoding(self) -> str:
+        """Of the lines as they come out of the stream, which transcodes what has no newlines of one byte."""
+        return self._source.encoding if one_byte_newlines(self._source.encoding) else "utf-8"
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self._base).as_posix()
+
+
+def _resume(path: Path, position: Position, encoding: str) -> tuple[Position, IO[bytes], Hash]:
+    """The stream behind what was read, with the hash of it; at the start, as a new generation, where that has changed."""
+    stream = open_bytes(path, encoding=encoding)
+    digest = skip(stream, position.offset)
+    if digest is not None and (not position.offset or digest.hexdigest() == position.hash):
+        return replace(position, complete=False), stream, digest
+    stream.close()
+    return position.rewritten(), open_bytes(path, encoding=encoding), hashlib.blake2b(digest_size=16)
+
+
+def _counted(position: Position, item: Item) -> Position:
+    """The position behind this row; a last line that may still grow is remembered, and not passed."""
+    if item.settled:
+        return replace(position, rows=position.rows + 1, tail="") if position.tail else _next_row(position)
+    return replace(position, tail=_tail(item) if item.payload is not None else "")
+
+
+def _next_row(position: Position) -> Position:
+    return replace(position, rows=position.rows + 1)
+
+
+def _tail(item: Item) -> str:
+    return hashlib.blake2b(item.raw.rstrip(b"\r\n"), digest_size=12).hexdigest()
+
+
+def _readable(raw: bytes) -> str:
+    text = raw[:MAX_REJECT_CHARS].decode("utf-8", "backslashreplace")
+    return text if len(raw) <= MAX_REJECT_CHARS else f"{text}… ({len(raw):,} bytes in all)"
+
+
+def _fixed_folder(pattern: str) -> Path:
+    """The part of a pattern before its first wildcard: names are relative to it."""
+    parts = Path(pattern).parts
+    magic = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
+    return Path(*parts[:magic])

@@ -5,7 +5,7 @@ changed is another generation and is read from the start, its rows being new ver
 """
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from aios_core.errors import PermanentError
 
@@ -48,7 +48,9 @@ class Positions:
             raw = json.loads(cursor)
             return Positions({name: Position(**dict(zip(_FIELDS, p, strict=True))) for name, p in raw["files"].items()})
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise PermanentError(f"this is not a file source's cursor: {cursor[:80]}; delete it to read anew") from error
+            raise PermanentError(
+                f"this is not a file source's cursor: {cursor[:80]}; delete it to read anew"
+            ) from error
 
     def dump(self) -> str:
         files = {name: [getattr(p, f) for f in _FIELDS] for name, p in sorted(self.files.items())}
@@ -56,9 +58,6 @@ class Positions:
 
     def at(self, name: str) -> Position:
         return self.files.get(name, Position())
-
-    def move(self, name: str, **changes: object) -> None:
-        self.files[name] = replace(self.at(name), **changes)  # type: ignore[arg-type]
 
 
 _FIELDS = ("size", "modified_ns", "offset", "rows", "hash", "generation", "tail", "complete")

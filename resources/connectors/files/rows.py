@@ -226,4 +226,6 @@ def _too_long(raw: bytes) -> Item:
 
 def _bad_encoding(error: UnicodeDecodeError, encoding: str) -> str:
     byte = error.object[error.start]
-    return f"byte 0x{byte:02x} at {error.start} is not {encoding}; set the source's `encoding` if the file is in another"
+    return (
+        f"byte 0x{byte:02x} at {error.start} is not {encoding}; set the source's `encoding` if the file is in another"
+    )

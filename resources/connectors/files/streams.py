@@ -9,7 +9,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from aios_core.errors import ConfigurationError, PermanentError
 
@@ -38,12 +38,12 @@ def plain_name(path: Path) -> str:
 
 def open_bytes(path: Path, *, encoding: str = "utf-8") -> io.BufferedReader:
     """The decompressed content; transcoded to UTF-8 where `encoding` does not write a newline as one byte 0x0A."""
-    raw: IO[bytes]
+    raw: Any
     match COMPRESSED.get(path.suffix.lower()):
         case "gzip":
-            raw = gzip.open(path, "rb")
+            raw = gzip.GzipFile(path, "rb")
         case "bz2":
-            raw = bz2.open(path, "rb")
+            raw = bz2.BZ2File(path, "rb")
         case "zstd":
             import pyarrow as pa
 
@@ -51,8 +51,8 @@ def open_bytes(path: Path, *, encoding: str = "utf-8") -> io.BufferedReader:
         case _:
             raw = path.open("rb")
     if not one_byte_newlines(encoding):
-        raw = _Transcoded(raw, encoding)  # type: ignore[assignment]
-    return io.BufferedReader(raw, BLOCK)  # type: ignore[arg-type]
+        raw = _Transcoded(raw, encoding)
+    return io.BufferedReader(raw, BLOCK)
 
 
 def one_byte_newlines(encoding: str) -> bool:
@@ -60,7 +60,9 @@ def one_byte_newlines(encoding: str) -> bool:
     try:
         return '\n",'.encode(encoding) == b'\n",'
     except LookupError as error:
-        raise ConfigurationError(f"encoding `{encoding}` is not known; write utf-8, latin-1, utf-16 or the like") from error
+        raise ConfigurationError(
+            f"encoding `{encoding}` is not known; write utf-8, latin-1, utf-16 or the like"
+        ) from error
 
 
 def skip(stream: IO[bytes], offset: int) -> Hash | None:

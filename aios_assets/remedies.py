@@ -1,0 +1,126 @@
+"""Remedies: the jobs that the judge starts, and that a person may start by hand from the Launchpad.
+
+What belongs here: rolling the champion back, and narrowing automation to review. What does not: which remedy the evidence
+supports (`aios_core/monitoring/verdict.py`) and when it is asked (`sensors/schedules.py`).
+
+Both may run twice: a champion that has moved on already is left where it is, a mode that is set already stays.
+"""
+
+import json
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from aios_assets import champion, naming
+from resources.dagster_resources import DatabaseResource, RegistryResource
+from resources.declarations import Declared
+from resources.modes import ModeStore
+from resources.monitoring import MonitorStore
+
+
+class RollbackConfig(dg.Config):
+    """What the judge found; by hand, give the version to leave and why."""
+
+    from_version: int
+    reason: str
+    evidence: str = "{}"
+
+
+class NarrowConfig(dg.Config):
+    """`queues` go to people only; `*` is the whole automation."""
+
+    queues: list[str]
+    reason: str
+    remedy: str = "narrow"
+    retrain: bool = True
+    evidence: str = "{}"
+
+
+def rollback_job(declared: Declared) -> dg.JobDefinition:
+    automation = declared.automation
+
+    @dg.op(
+        name=naming.job_name(declared, "move_champion_back"),
+        description="Moves the alias `champion` to `last_good` and opens an incident that says why.",
+    )
+    def move_champion_back(
+        context: dg.OpExecutionContext, config: RollbackConfig, database: DatabaseResource, models: RegistryResource
+    ) -> None:
+        registry, now = models.open(), datetime.now(UTC)
+        if registry.current(name=automation.model_name) != config.from_version:
+            context.log.info("version %d does not decide any more: nothing to roll back", config.from_version)
+            return
+        evidence = json.loads(config.evidence)
+        actor = f"run:{context.run_id}"
+        version = registry.rollback(
+            name=automation.model_name, actor=actor, reason=config.reason, evidence=evidence, now=now
+        )
+        champion.report(declared, context.instance, version=version, reason=config.reason)
+        MonitorStore(database.open()).open_incident(
+            automation=automation.name,
+            remedy="rollback",
+            queue=None,
+            reason=config.reason,
+            evidence=evidence | {"from_version": config.from_version, "to_version": version},
+            actor=actor,
+            now=now,
+        )
+        context.log.info("champion: version %d -> %d: %s", config.from_version, version, config.reason)
+
+    @dg.job(
+        name=naming.job_name(declared, "rollback"),
+        description="Point `champion` back at the last good version; the next scoring follows it.",
+        executor_def=dg.in_process_executor,
+        tags=naming.run_tags(declared),
+    )
+    def rollback() -> None:
+        move_champion_back()
+
+    return rollback
+
+
+def narrow_job(declared: Declared) -> dg.JobDefinition:
+    automation = declared.automation
+
+    @dg.op(
+        name=naming.job_name(declared, "hold_queues_to_review"),
+        description="Sends whole queues to people, opens an incident, and asks for a retraining.",
+    )
+    def hold_queues_to_review(
+        context: dg.OpExecutionContext, config: NarrowConfig, database: DatabaseResource
+    ) -> None:
+        monitor, modes = MonitorStore(database.open()), ModeStore(database.open())
+        now, actor = datetime.now(UTC), f"run:{context.run_id}"
+        current = modes.current(automation.name)
+        for queue in (q for q in config.queues if current.get(q) != "review_only"):
+            incident = monitor.open_incident(
+                automation=automation.name,
+                remedy=config.remedy,
+                queue=queue,
+                reason=config.reason,
+                evidence=json.loads(config.evidence),
+                actor=actor,
+                now=now,
+            )
+            modes.set(
+                automation=automation.name,
+                queue=queue,
+                mode="review_only",
+                reason=config.reason,
+                actor=actor,
+                incident_id=incident,
+                now=now,
+            )
+        if config.retrain:
+            monitor.request_retraining(automation=automation.name, reason=config.reason, now=now)
+
+    @dg.job(
+        name=naming.job_name(declared, "narrow"),
+        description="Hold queues to review because the world changed, and train on what people decide.",
+        executor_def=dg.in_process_executor,
+        tags=naming.run_tags(declared),
+    )
+    def narrow() -> None:
+        hold_queues_to_review()
+
+    return narrow

@@ -1,0 +1,128 @@
+"""A batch of landed records: mapped, checked, and parted into entities and refusals.
+
+What belongs here: what becomes of each record of a batch. What does not: reading and writing tables (`resources/canonical.py`).
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+from aios_core.automation import Automation, Source
+from aios_core.canonical.entities import Contact, Customer, Ticket
+from aios_core.canonical.mapper import map_record
+from aios_core.checks import CheckReport, validate_customers, validate_tickets
+from aios_core.errors import RecordError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Entity = Ticket | Contact | Customer
+
+_TICKET_COLUMNS = (
+    *("source", "ticket_id", "version", "correlation_id", "event_time", "known_at", "created_at", "subject", "body"),
+    *("status", "priority", "channel", "language", "queue", "requester_id", "customer_id"),
+)
+_CUSTOMER_COLUMNS = ("source", "customer_id", "version", "event_time", "known_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """One row of the landing table; `payload` is its JSON text."""
+
+    landing_id: int
+    external_id: str
+    version: str
+    payload: str
+    correlation_id: str
+    landed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A record that goes to quarantine."""
+
+    landed: Landed
+    stage: Literal["canonical", "checks"]
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a batch became. `failed_expectations`: code -> rows, of mapping and checks alike."""
+
+    entities: list[tuple[Landed, Entity]] = field(default_factory=list)
+    refusals: list[Refusal] = field(default_factory=list)
+
+    @property
+    def failed_expectations(self) -> dict[str, int]:
+        return dict(Counter(r.code for r in self.refusals))
+
+
+def map_batch(automation: Automation, *, source: str, object: str, records: Sequence[Landed]) -> Batch:
+    """Every record ends in exactly one of the two lists, whatever it holds."""
+    declared = automation.sources[source]
+    batch = Batch()
+    for landed in records:
+        try:
+            batch.entities.append((landed, _mapped(declared, source, object, landed)))
+        except RecordError as error:
+            message = f"{object} {landed.external_id}: {error}"
+            batch.refusals.append(Refusal(landed, "canonical", error.code, message))
+    return _checked(batch, automation, object)
+
+
+def _mapped(declared: Source, source: str, object: str, landed: Landed) -> Entity:
+    try:
+        payload = orjson.loads(landed.payload)
+    except orjson.JSONDecodeError as error:
+        raise RecordError("record.malformed", f"the payload is not JSON: {error}") from error
+    return map_record(
+        declared,
+        source_name=source,
+        object=object,
+        payload=payload,
+        correlation_id=landed.correlation_id,
+        landed_at=landed.landed_at,
+        external_id=landed.external_id,
+        version=landed.version,
+    )
+
+
+def _checked(batch: Batch, automation: Automation, object: str) -> Batch:
+    if not batch.entities:
+        return batch
+    report = _report([entity for _, entity in batch.entities], automation, max(r.landed_at for r, _ in batch.entities))
+    if not report.failed:
+        return batch
+    good = [pair for n, pair in enumerate(batch.entities) if n not in report.failed]
+    refused = [
+        Refusal(batch.entities[n][0], "checks", code, f"{object} {batch.entities[n][0].external_id}: {message}")
+        for n, (code, message) in sorted(report.failed.items())
+    ]
+    return Batch(good, batch.refusals + refused)
+
+
+def _report(entities: Sequence[Entity], automation: Automation, now: datetime) -> CheckReport:
+    first = entities[0]
+    if isinstance(first, Ticket):
+        frame = _frame(entities, _TICKET_COLUMNS)
+        return validate_tickets(frame, checks=automation.checks, queues=automation.queue_names, now=now)
+    if isinstance(first, Customer):
+        return validate_customers(_frame(entities, _CUSTOMER_COLUMNS), checks=automation.checks, now=now)
+    return CheckReport(rows=len(entities))  # contacts are two ids, which the mapper has checked
+
+
+def _frame(entities: Sequence[Entity], columns: Sequence[str]) -> "pd.DataFrame":
+    import pandas as pd
+
+    data: dict[str, Any] = {name: [getattr(e, name) for e in entities] for name in columns}
+    for name in ("event_time", "known_at", "created_at"):
+        if name in data:
+            # said outright, as otherwise one odd year decides the unit of the whole column
+            data[name] = pd.array(data[name], dtype="datetime64[us, UTC]")
+    return pd.DataFrame(data)

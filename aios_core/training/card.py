@@ -1,0 +1,119 @@
+"""The model card: what a version is, what it was made from, how good it is and where it must not be trusted.
+
+What belongs here: the card's content, as data and as Markdown, after Mitchell et al., "Model Cards for Model Reporting" (2019).
+What does not: numbers of their own; all come from the fit.
+"""
+
+from typing import Any
+
+from aios_core.automation import Automation
+from aios_core.training.fit import Fitted
+
+LICENCE = "The model contains terms of its training data and shares that data's licence; AIOS adds no terms of its own."
+FEW_ROWS = 30
+
+
+def card(fitted: Fitted, *, automation: Automation, snapshot_id: str) -> dict[str, Any]:
+    """The card as plain data."""
+    return {
+        "model": automation.model_name,
+        "kind": fitted.model.kind,
+        "automation": automation.name,
+        "declaration": automation.version,
+        "purpose": automation.description or f"Routes the tickets of {automation.name} to a queue.",
+        "owners": list(automation.owners),
+        "licence": LICENCE,
+        "data": {
+            "snapshot_id": snapshot_id,
+            "rows": fitted.rows,
+            "rows_by_class": fitted.rows_by_class,
+            "first_ticket": fitted.period[0].isoformat(),
+            "last_ticket": fitted.period[1].isoformat(),
+        },
+        "features": {
+            "text": list(fitted.features.text),
+            "words": len(fitted.vocabulary.words),
+            "character_ngrams": len(fitted.vocabulary.chars),
+            "customer": [f"{fact.name} ({fact.kind})" for fact in fitted.encoding.facts],
+        },
+        "held_back": fitted.metrics,
+        "out_of_fold": fitted.out_of_fold,
+        "by_class": fitted.by_class,
+        "notes": list(fitted.notes),
+        "limits": limits(fitted),
+    }
+
+
+def limits(fitted: Fitted) -> list[str]:
+    """What the numbers do not cover, in sentences."""
+    few = [name for name, rows in fitted.rows_by_class.items() if rows < FEW_ROWS]
+    unmeasured = [entry["class"] for entry in fitted.by_class if not entry["rows"]]
+    found = [
+        "It reads wording, not meaning: a problem put in words it has not seen is scored by what little it recognises. "
+        "`unseen_share` says how much that was not.",
+        f"It was measured on tickets until {fitted.period[1].date()}; later products, campaigns or rules are not covered.",
+        "A confidence is a share of past tickets that turned out right at that score, not a promise for one ticket.",
+        "The labels are what agents and reviewers decided; their mistakes are in it and in its metrics.",
+    ]
+    if few:
+        found.append(f"Fewer than {FEW_ROWS} rows to learn from: {', '.join(few)}.")
+    if unmeasured:
+        found.append(f"None of the held-back rows is of these classes, so nothing is known of them: {', '.join(unmeasured)}.")
+    return found
+
+
+def card_markdown(content: dict[str, Any]) -> str:
+    """The card as people read it."""
+    data, held_back, features = content["data"], content["held_back"], content["features"]
+    lines = [
+        f"# Model card: {content['model']}",
+        "",
+        content["purpose"],
+        "",
+        f"- **Kind**: {content['kind']}, {features['words']:,} word and {features['character_ngrams']:,} character n-grams, "
+        f"{len(features['customer'])} customer facts",
+        f"- **Automation**: {content['automation']}, declaration {content['declaration']}",
+        f"- **Owners**: {', '.join(content['owners']) or 'none declared'}",
+        f"- **Training data**: snapshot `{data['snapshot_id']}`, {data['rows']:,} tickets from {data['first_ticket'][:10]} to "
+        f"{data['last_ticket'][:10]}, {len(data['rows_by_class'])} classes",
+        f"- **Licence**: {content['licence']}",
+        "",
+        "## Quality on the newest tickets, held back",
+        "",
+        "| rows | accuracy | macro-F1 | log loss | calibration error |",
+        "|---:|---:|---:|---:|---:|",
+        f"| {held_back['rows']:,} | {held_back['accuracy']:.3f} | {held_back['macro_f1']:.3f} | {held_back['log_loss']:.3f} | "
+        f"{held_back['ece']:.3f} |",
+        "",
+        "Automating at a target accuracy, threshold chosen from older tickets alone:",
+        "",
+        "| target | threshold | automated | accuracy among them |",
+        "|---:|---:|---:|---:|",
+        *(_target_row(entry) for entry in held_back["automated"]),
+        "",
+        "![Calibration](calibration.png)",
+        "",
+        "## By class",
+        "",
+        "| class | rows trained on | rows held back | precision | recall | F1 |",
+        "|---|---:|---:|---:|---:|---:|",
+        *(
+            f"| {entry['class']} | {data['rows_by_class'][entry['class']]} | {entry['rows']} | {entry['precision']:.2f} | "
+            f"{entry['recall']:.2f} | {entry['f1']:.2f} |"
+            for entry in content["by_class"]
+        ),
+        "",
+        "## Limits",
+        "",
+        *(f"- {limit}" for limit in content["limits"]),
+    ]
+    if content["notes"]:
+        lines += ["", "## Notes of the training", "", *(f"- {note}" for note in content["notes"])]
+    return "\n".join(lines) + "\n"
+
+
+def _target_row(entry: dict[str, Any]) -> str:
+    if entry["threshold"] is None:
+        return f"| {entry['target']:.0%} | not reached | 0% | |"
+    accuracy = "" if entry["accuracy"] is None else f"{entry['accuracy']:.1%}"
+    return f"| {entry['target']:.0%} | {entry['threshold']:.3f} | {entry['coverage']:.1%} | {accuracy} |"

@@ -1,0 +1,86 @@
+// Keys for what the page already offers: every key presses a button or moves to a field that is there to see.
+// Without this script everything works by mouse and Tab.
+(() => {
+  "use strict";
+  let sending = false;
+
+  const typing = (element) => element.matches("input, textarea, select, [contenteditable]");
+  const withKey = (attribute, key) =>
+    [...document.querySelectorAll(`[${attribute}]`)].find((e) => e.getAttribute(attribute).split(" ").includes(key));
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.key === "Escape" && typing(event.target)) return event.target.blur();
+    if (typing(event.target) || document.querySelector("dialog[open]")) return;
+    // A held key would run through the batch, one verdict a page.
+    if (event.repeat || sending) return;
+    const button = withKey("data-key", event.key);
+    const field = withKey("data-focus-key", event.key);
+    if (!button && !field) return;
+    event.preventDefault();
+    if (button) return button.click();
+    field.focus();
+    if (field.select) field.select();
+  });
+
+  // One press, one verdict: a second press before the answer is dropped.
+  document.addEventListener("submit", (event) => {
+    if (event.target.method === "dialog") return;
+    if (sending) return event.preventDefault();
+    sending = true;
+    document.body.setAttribute("aria-busy", "true");
+  });
+  window.addEventListener("pageshow", () => {
+    sending = false;
+    document.body.removeAttribute("aria-busy");
+  });
+
+  document.addEventListener("click", (event) => {
+    const opener = event.target.closest("[data-opens]");
+    if (opener) document.getElementById(opener.dataset.opens).showModal();
+  });
+
+  for (const box of document.querySelectorAll("[data-filter]")) {
+    const input = box.querySelector("[data-filter-input]");
+    const none = box.querySelector("[data-filter-none]");
+    const buttons = [...box.querySelectorAll("button")];
+    let picked = 0;
+
+    const shown = () => buttons.filter((b) => !b.hidden);
+    const mark = () => {
+      const found = shown();
+      picked = Math.max(0, Math.min(picked, found.length - 1));
+      const active = document.activeElement === input;
+      buttons.forEach((b) => b.classList.toggle("picked", active && b === found[picked]));
+      if (active && found[picked]) found[picked].scrollIntoView({ block: "nearest" });
+    };
+    input.addEventListener("input", () => {
+      const words = input.value.toLowerCase().split(/[\s_]+/).filter(Boolean);
+      buttons.forEach((b) => {
+        b.hidden = !words.every((w) => b.textContent.toLowerCase().includes(w));
+      });
+      none.hidden = shown().length > 0;
+      picked = 0;
+      mark();
+    });
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "ArrowDown") picked += 1;
+      else if (event.key === "ArrowUp") picked -= 1;
+      else if (event.key === "Enter") {
+        // Enter in a form would press its first button: the likeliest queue, which is not the one searched for.
+        event.preventDefault();
+        if (input.value.trim() && shown()[picked] && !event.repeat) shown()[picked].click();
+        return;
+      } else return;
+      event.preventDefault();
+      mark();
+    });
+    input.addEventListener("focus", mark);
+    input.addEventListener("blur", mark);
+  }
+
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    const moment = new Date(time.dateTime);
+    if (!Number.isNaN(moment.getTime())) time.title += `\n${moment.toLocaleString()} here`;
+  }
+})();

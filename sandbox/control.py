@@ -1,0 +1,123 @@
+"""The control plane: for tests and the demo only. No vendor has it, and it asks for no sign-in.
+
+What belongs here: looking at a sandbox from outside, moving its clock, and breaking it on purpose. What does not: vendors' paths.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from sandbox.clock import SECOND, iso
+from sandbox.faults import FaultError, plan_from
+from sandbox.helpdesk.store import FIRST_TICKET_ID
+from sandbox.service import Sandbox, ServiceError
+
+
+def answer(body: object, *, status: int = 200) -> Response:
+    """A JSON response."""
+    return Response(orjson.dumps(body), status, media_type="application/json")
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """The request's JSON object; an empty body is an empty object."""
+    try:
+        body = orjson.loads(await request.body() or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise ServiceError(f"the body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise ServiceError("the body must be a JSON object")
+    return body
+
+
+class Control:
+    """The endpoints over one sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    async def health(self, _: Request) -> Response:
+        """Answers as soon as the world stands."""
+        return answer({"status": "ok", "clock": iso(self._sandbox.clock.now() // SECOND)})
+
+    async def state(self, _: Request) -> Response:
+        """Clock, seed, counts, faults."""
+        return answer(self._sandbox.state())
+
+    async def manifest(self, _: Request) -> Response:
+        """Every ticket's versions; deliberately without its true queue."""
+        return answer(self._sandbox.manifest())
+
+    async def writes(self, _: Request) -> Response:
+        """Every write received, in order."""
+        writes = [asdict(write) | {"at": iso(write.at // SECOND)} for write in self._sandbox.writes]
+        return answer({"count": len(writes), "writes": writes})
+
+    async def move_clock(self, request: Request) -> Response:
+        """`{"advance_hours": 6, "new_tickets": 500}`: agents act, and tickets arrive meanwhile."""
+        body = await read_object(request)
+        hours, count = body.get("advance_hours"), body.get("new_tickets")
+        if not isinstance(hours, int | float) or isinstance(hours, bool):
+            raise ServiceError(f"advance_hours is {hours!r}; give a number of hours")
+        if count is not None and (not isinstance(count, int) or isinstance(count, bool)):
+            raise ServiceError(f"new_tickets is {count!r}; give a whole number or leave it out")
+        self._sandbox.advance(float(hours), count)
+        return answer(self._sandbox.state())
+
+    async def set_faults(self, request: Request) -> Response:
+        """`{"rates": {"429": 0.1}, "next": ["truncated"], "only": "/incremental", "delete": 3}` replaces the plan; `{}` ends it."""
+        body = await read_object(request)
+        plan = plan_from(body)
+        self._sandbox.faults.configure(plan)
+        deleted = self._delete(body.get("delete", 0), plan.rates.get("deletions", 0.0))
+        return answer({**self._sandbox.state()["faults"], "deleted": deleted})
+
+    def _delete(self, wanted: object, rate: float) -> list[int]:
+        """Delete these tickets, or so many of them, or this share of all."""
+        store = self._sandbox.helpdesk
+        self._sandbox.tick()
+        alive = [
+            place + FIRST_TICKET_ID
+            for place in range(len(store))
+            if store.place_of(place + FIRST_TICKET_ID) is not None
+        ]
+        count = int(rate * len(alive))
+        chosen = self._sandbox.faults.choose(count, alive) if count else []
+        if isinstance(wanted, list):
+            chosen += [int(item) for item in wanted]
+        elif isinstance(wanted, int):
+            chosen += self._sandbox.faults.choose(max(0, wanted), alive)
+        return [ticket_id for ticket_id in chosen if self._sandbox.delete(ticket_id)]
+
+    async def drift(self, request: Request) -> Response:
+        """`{"kind": "class_shift"}`: the world changes from now on."""
+        self._sandbox.drift(str((await read_object(request)).get("kind", "")))
+        return answer(self._sandbox.state())
+
+    async def reset(self, _: Request) -> Response:
+        """Back to the start."""
+        self._sandbox.reset()
+        return answer(self._sandbox.state())
+
+
+def control_router(sandbox: Sandbox) -> APIRouter:
+    """The control plane's paths over one sandbox."""
+    control, router = Control(sandbox), APIRouter(prefix="/sandbox")
+    routes: tuple[tuple[str, str, Callable[[Request], Any]], ...] = (
+        ("GET", "/health", control.health),
+        ("GET", "/state", control.state),
+        ("GET", "/manifest", control.manifest),
+        ("GET", "/writes", control.writes),
+        ("POST", "/clock", control.move_clock),
+        ("POST", "/faults", control.set_faults),
+        ("POST", "/drift", control.drift),
+        ("POST", "/reset", control.reset),
+    )
+    for method, path, endpoint in routes:
+        router.add_api_route(path, endpoint, methods=[method], response_model=None)
+    return router
+
+
+CONTROL_ERRORS = (ServiceError, FaultError)

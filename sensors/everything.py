@@ -1,0 +1,13 @@
+"""All schedules and sensors of one automation."""
+
+import dagster as dg
+
+from resources.declarations import Declared
+from sensors import arrivals, decided, retraining, reviews, schedules
+
+
+def build(declared: Declared) -> dg.Definitions:
+    return dg.Definitions(
+        schedules=schedules.build(declared),
+        sensors=[s for stage in (arrivals, reviews, decided, retraining) for s in stage.build(declared)],
+    )
