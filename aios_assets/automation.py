@@ -26,6 +26,7 @@ from aios_assets import (
 )
 from aios_core.automation import Automation
 from resources.declarations import DECLARATION_FILE, Declared, load_declaration
+from resources.policy import RegoPolicy
 
 STAGES = (landing, canonical, features, training, champion, scoring, decisions, actions, review, monitoring, value)
 
@@ -51,6 +52,9 @@ class AutomationComponent(dg.Component):
 
 def definitions_of(declared: Declared) -> dg.Definitions:
     """Assets, checks and jobs of one automation; resources are bound by the composition root."""
+    RegoPolicy(declared.policy_text, name=str(declared.folder / declared.automation.decisions.policy)).check(
+        queues=declared.automation.queue_names
+    )
     return dg.Definitions(assets=list(_assets(declared)), jobs=jobs.build(declared))
 
 

@@ -60,9 +60,7 @@ def build(declared: Declared) -> list[Any]:
     ]
 
 
-def _job(
-    declared: Declared, name: str, assets: Iterable[str], description: str, **more: Any
-) -> dg.unresolved_asset_job_definition.UnresolvedAssetJobDefinition:
+def _job(declared: Declared, name: str, assets: Iterable[str], description: str, **more: Any) -> Any:
     return dg.define_asset_job(
         naming.job_name(declared, name),
         selection=dg.AssetSelection.assets(*(naming.key(declared, a) for a in assets)),

@@ -19,7 +19,6 @@ from aios_core.errors import PermanentError
 from resources.canonical import CanonicalStore
 from resources.database import Database
 from resources.declarations import Declared
-from resources.monitoring import MonitorStore
 from resources.reconciliation import Reconciliation
 from resources.registry import Registry
 
@@ -56,9 +55,8 @@ class Loop:
         if not result.success:
             raise StageFailed(_failure(name, result))
         for event in result.get_asset_materialization_events():
-            made = event.asset_materialization
-            if made is not None:
-                self._count(made.asset_key.path[-1], {k: v.value for k, v in made.metadata.items()})
+            made = event.step_materialization_data.materialization
+            self._count(made.asset_key.path[-1], {k: v.value for k, v in made.metadata.items()})
 
     def _count(self, asset: str, values: dict[str, Any]) -> None:
         before = self.counted.setdefault(asset, {})

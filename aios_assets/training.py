@@ -183,7 +183,7 @@ def _model_version(declared: Declared) -> dg.AssetsDefinition:
         candidate = latest_metadata(context, naming.key(declared, "candidate"))
         store, registry = lake.open(), models.open()
         files = {path: store.get(f"{candidate['folder']}/{path}") for path in candidate["files"]}
-        version = _register(registry, automation, files)
+        version = _register(registry, automation, files, snapshot_id=candidate["snapshot_id"])
         deciding = registry.current(name=automation.model_name)
         new = registry.get(automation.model_name, version)
         old = registry.get(automation.model_name, deciding) if deciding else None
@@ -216,14 +216,14 @@ def _model_version(declared: Declared) -> dg.AssetsDefinition:
     return model_version
 
 
-def _register(registry: Registry, automation: Automation, files: dict[str, bytes]) -> int:
+def _register(registry: Registry, automation: Automation, files: dict[str, bytes], *, snapshot_id: str) -> int:
     manifest = read_manifest(files)
     return registry.register(
         name=automation.model_name,
         automation=automation.name,
         kind=manifest["kind"],
         files=files,
-        snapshot_id=manifest["snapshot_id"],
+        snapshot_id=snapshot_id,
         classes=manifest["classes"],
         metrics=manifest["metrics"],
         card=json.loads(files["card.json"]),

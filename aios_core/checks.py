@@ -8,11 +8,12 @@ Great Expectations is imported at first use, which takes 3 to 5 s a process; a s
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from aios_core.automation import Checks
+from aios_core.canonical.entities import Ticket
 from aios_core.errors import DeclarationError
 
 if TYPE_CHECKING:
@@ -24,10 +25,8 @@ LATEST = datetime(2100, 1, 1, tzinfo=UTC)  # where nobody says what the time is
 AHEAD = timedelta(days=366)  # a clock may be wrong by a time zone or a month, and tests live in the near future
 BACKWARDS = timedelta(days=1)  # two clocks of one vendor may differ by a time zone
 
-TICKET_FIELDS = frozenset(
-    "source ticket_id version correlation_id event_time known_at created_at subject body text status priority channel"
-    " language queue requester_id customer_id".split()  # noqa: SIM905  # a name a line would be half the file
-)
+# what `checks.required` may name: a ticket's own fields that can be empty or not, and subject and body together
+TICKET_FIELDS = frozenset(f.name for f in fields(Ticket)) - {"tags", "custom"} | {"text"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

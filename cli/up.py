@@ -60,9 +60,9 @@ def up(
             platform.start_daemon()
             progress.end()
             _show(platform, summary)
+            stop.unwinds = False
             platform.watch(lambda: stop.asked, restarted=_say_restarted)
             err.print("stopping …")
-            stop.deaf = True
     err.print("stopped; state is kept, `aios up` goes on from it")
 
 
@@ -70,7 +70,7 @@ class _Stop:
     """Whether somebody asked to stop. A signal during start-up must unwind it; once all runs it only sets the flag."""
 
     asked = False
-    deaf = False
+    unwinds = True
 
 
 @contextmanager
@@ -78,16 +78,13 @@ def _stoppable() -> Iterator[_Stop]:
     stop = _Stop()
 
     def heard(*_: object) -> None:
-        if stop.deaf or stop.asked:
-            return  # stopping already, which has its own time limit
-        stop.asked = True
-        raise KeyboardInterrupt
+        first, stop.asked = not stop.asked, True
+        if first and stop.unwinds:  # later ones find it stopping already, which has its own time limit
+            raise KeyboardInterrupt
 
     before = {n: signal.signal(n, heard) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield stop
-    except KeyboardInterrupt:
-        err.print("stopped; state is kept, `aios up` goes on from it")
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

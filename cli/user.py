@@ -66,6 +66,4 @@ def _password(stdin: bool) -> str:
 
 
 def _say(username: str, password: str, stdin: bool) -> None:
-    output.out.print(
-        f"{username}: password set" if stdin else f"{username}: password {password}", highlight=False, markup=False
-    )
+    output.say(f"{username}: password set" if stdin else f"{username}: password {password}")

@@ -17,7 +17,9 @@ from gateway.settings import settings_from
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until told to stop; 2 when it can't start."""
-    parser = argparse.ArgumentParser(prog="python -m gateway", description="AIOS gateway: the review console and its health.")
+    parser = argparse.ArgumentParser(
+        prog="python -m gateway", description="AIOS gateway: the review console and its health."
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to bind to (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8780, help="port to bind to (default: %(default)s)")
     chosen = parser.parse_args(arguments)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
 from fastapi import FastAPI, Request, Response
@@ -17,7 +18,6 @@ from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from urllib.parse import urlencode
 
 from aios_core.decisions.model import UnknownDecision
 from aios_core.errors import AiosError, RetryableError
@@ -100,9 +100,7 @@ class Edge:
                 await self._app(scope, receive, sending)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self._requests.seen(
-                method=scope["method"], route=route, status=status, seconds=perf_counter() - started
-            )
+            self._requests.seen(method=scope["method"], route=route, status=status, seconds=perf_counter() - started)
 
 
 def _too_large(scope: Scope) -> bool:
@@ -145,9 +143,12 @@ def _handle_errors(app: FastAPI) -> None:
     app.add_exception_handler(AiosError, aios)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(
-        RequestValidationError, lambda r, e: page(r, 422, "That did not work", "The form is incomplete. Go back and try again.")
+        RequestValidationError,
+        lambda r, e: page(r, 422, "That did not work", "The form is incomplete. Go back and try again."),
     )
     app.add_exception_handler(
         psycopg.OperationalError,
-        lambda r, e: page(r, 503, "Not available just now", "The database can't be reached. Nothing was changed; try again."),
+        lambda r, e: page(
+            r, 503, "Not available just now", "The database can't be reached. Nothing was changed; try again."
+        ),
     )

@@ -41,7 +41,9 @@ class Pages:
         }
         self._environment.globals |= {"asset": asset} | everywhere
 
-    def render(self, template: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any) -> HTMLResponse:
+    def render(
+        self, template: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any
+    ) -> HTMLResponse:
         """A page as a response; never kept by a cache, since it shows customers' data."""
         body = self._environment.get_template(template).render(**values)
         sent = HEADERS | {"content-security-policy": PAGE_POLICY, "cache-control": "no-store"} | (headers or {})
@@ -80,8 +82,11 @@ def when(time: datetime | None, style: str = "full") -> Markup:
 
 
 def name(identifier: str | None) -> str:
-    """plan_change -> plan change."""
-    return "none" if identifier is None else identifier.replace("_", " ").strip() or identifier
+    """plan_change -> Plan change. None is an en dash: nothing was chosen."""
+    if identifier is None:
+        return "–"
+    words = identifier.replace("_", " ").strip() or identifier
+    return words[:1].upper() + words[1:]
 
 
 def number(value: float) -> str:

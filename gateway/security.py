@@ -53,7 +53,9 @@ class Sessions:
     def __init__(self, secret_key: str, *, lifetime: timedelta) -> None:
         self._secret = secret_key.encode()
         self._lifetime = lifetime
-        self._signer = URLSafeSerializer(secret_key, salt="aios.console.session", signer_kwargs={"digest_method": hashlib.sha256})
+        self._signer = URLSafeSerializer(
+            secret_key, salt="aios.console.session", signer_kwargs={"digest_method": hashlib.sha256}
+        )
 
     @property
     def lifetime(self) -> timedelta:
@@ -74,7 +76,9 @@ class Sessions:
             )
         except (BadSignature, ValueError, TypeError, OverflowError):
             return None
-        return session if session.issued <= now + timedelta(minutes=1) and now < session.issued + self._lifetime else None
+        return (
+            session if session.issued <= now + timedelta(minutes=1) and now < session.issued + self._lifetime else None
+        )
 
     def token(self, session: Session) -> str:
         """The form token that belongs to a session."""

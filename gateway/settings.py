@@ -14,7 +14,7 @@ from pathlib import Path
 from aios_core.errors import ConfigurationError
 from resources.deployments import Deployment, deployment
 
-SECRET_FILE = "gateway.secret"
+KEPT_IN = "gateway.secret"
 MIN_SECRET = 32
 
 
@@ -43,10 +43,10 @@ def settings_from(environ: Mapping[str, str] | None = None) -> Settings:
 
 def secret_in(home: Path) -> str:
     """The secret kept in the state folder, made at the first start; of two processes starting at once, one makes it."""
-    path = home / SECRET_FILE
+    path = home / KEPT_IN
     try:
         home.mkdir(parents=True, exist_ok=True)
-        draft = home / f".{SECRET_FILE}.{secrets.token_hex(6)}"
+        draft = home / f".{KEPT_IN}.{secrets.token_hex(6)}"
         if not path.exists():
             with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_urlsafe(48))

@@ -7,7 +7,7 @@ What belongs here: the store's transactions. What does not: the meaning of paylo
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING
 
 from psycopg import Connection

@@ -129,7 +129,7 @@ UNDECIDED_DAYS = """
 def read_table(connection: Connection, query: str, schema: pa.Schema, parameters: Mapping[str, Any]) -> pa.Table:
     """The query's rows. `{columns}` becomes the schema's columns of the alias `t`, `{name}` a parameter."""
     literals = {name: sql.Literal(value) for name, value in parameters.items()}
-    select = sql.SQL(query).format(columns=_columns(schema), **literals)  # type: ignore[arg-type]
+    select = sql.SQL(query).format(columns=_columns(schema), **literals)
     flat = pa.schema([f if not pa.types.is_list(f.type) else pa.field(f.name, pa.string()) for f in schema])
     tables, chunk = [], io.BytesIO()
     with (

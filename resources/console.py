@@ -107,7 +107,9 @@ class ConsoleViews:
         with self._database.connection() as conn:
             decision = _decision(conn, decision_id)
             events = _rows(
-                conn, "select kind, actor, detail, at from review_events where case_id = %s order by event_id limit 50", case_id
+                conn,
+                "select kind, actor, detail, at from review_events where case_id = %s order by event_id limit 50",
+                case_id,
             )
             return CaseContext(
                 ticket=_ticket(conn, decision),
@@ -198,6 +200,19 @@ class ConsoleViews:
                 batch,
                 limit,
             )
+
+    def skipped(self, *, automation: str, batch: str, actor: str) -> int:
+        """How many undecided cases of a batch this person skipped."""
+        with self._database.connection() as conn:
+            rows = _rows(
+                conn,
+                "select count(*) as n from review_cases c where c.automation = %s and c.batch = %s and c.state <> 'decided'"
+                " and exists (select 1 from review_events e where e.case_id = c.case_id and e.kind = 'skip' and e.actor = %s)",
+                automation,
+                batch,
+                actor,
+            )
+        return int(rows[0]["n"])
 
     def overview(self, *, actor: str, since: datetime) -> dict[str, Any]:
         """Counts for the front page; `since` is the start of today."""

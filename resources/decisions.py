@@ -99,7 +99,9 @@ class DecisionStore:
         """One decision. Raises UnknownDecision."""
         found = self._stored("d.decision_id = %s", (decision_id,))
         if not found:
-            raise UnknownDecision(f"there is no decision {decision_id}; look for its ticket with `aios decision list`")
+            raise UnknownDecision(
+                f"there is no decision {decision_id}; find it by its ticket with `aios decision search TICKET`"
+            )
         return found[0]
 
     def for_ticket(self, automation: str, ticket_id: str) -> list[StoredDecision]:
@@ -115,7 +117,8 @@ class DecisionStore:
                 "select verdict, count(*) from decisions where automation = %s and day >= %s and day < %s group by verdict",
                 (automation, start, end),
             ).fetchall()
-        return dict.fromkeys(VERDICTS, 0) | dict(rows)
+        counted: dict[str, int] = dict(rows)
+        return {verdict: counted.get(verdict, 0) for verdict in VERDICTS}
 
     def table(self, automation: str, start: date, end: date) -> pa.Table:
         """Decisions of the days in [start, end), without their records, in the order they were made.

@@ -109,13 +109,15 @@ class Lake:
         columns: Sequence[str] | None = None,
         batch_size: int = ROW_GROUP,
     ) -> Iterator[pa.RecordBatch]:
-        """Rows of the days from `start` to `end`, both included, in order of days; days never written are passed over."""
-        for offset in range((end - start).days + 1):
+        """Rows of the days in [start, end), in order of days, streamed; days that were never written are passed over."""
+        for offset in range((end - start).days):
             path = partition_path(automation, dataset, start + timedelta(days=offset))
             if not self.exists(path):
                 continue
             with self._open_parquet(path) as file:
-                yield from file.iter_batches(batch_size=batch_size, columns=list(columns) if columns is not None else None)
+                yield from file.iter_batches(
+                    batch_size=batch_size, columns=list(columns) if columns is not None else None
+                )
 
     def put(self, path: str, content: bytes) -> LakeFile:
         """Write an artifact, replacing what was there."""
@@ -180,7 +182,7 @@ class Lake:
                 _to_disk(file)
             fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
             if isinstance(fs, LocalFileSystem):
-                os.replace(temporary, target)
+                Path(temporary).replace(target)
             else:
                 fs.mv(temporary, target)
         except OSError as error:
@@ -197,7 +199,9 @@ class Lake:
             with fs.open(target, "rb") as file, pq.ParquetFile(file) as parquet:
                 yield parquet
         except FileNotFoundError as error:
-            raise LakeMissing(f"{path}: there is no such partition in the lake {self.url}; materialize that day first") from error
+            raise LakeMissing(
+                f"{path}: there is no such partition in the lake {self.url}; materialize that day first"
+            ) from error
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise LakeError(f"{path}: can't be read as Parquet ({error}); materialize that day again") from error
 

@@ -198,6 +198,7 @@ def _says_its_record(row: dict[str, Any]) -> bool:
 def _decisions(conn: Connection[Any]) -> Iterator[dict[str, Any]]:
     with conn.cursor("attested_decisions", row_factory=dict_row) as cursor:
         cursor.itersize = CHUNK
+        # ids are lower-case hexadecimal: every collation orders them as Python did
         cursor.execute(
             f"select ledger_subject, day, record, {', '.join(ATTESTED)} from decisions"
             " where ledger_subject is not null order by ledger_subject, decision_id"

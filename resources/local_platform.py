@@ -5,6 +5,7 @@ daemon. What does not: starting and stopping them (`resources/supervisor.py`), s
 """
 
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ import httpx
 import psycopg
 
 from aios_core.automation import SalesforceSource, ZendeskSource
-from aios_core.errors import ConfigurationError, RetryableError
+from aios_core.errors import ConfigurationError, PermanentError, RetryableError
 from resources.declarations import Declared
 from resources.deployments import PROJECT, Deployment, environment, expand
 from resources.supervisor import Service
@@ -27,6 +28,12 @@ LOCK = "up.lock"
 # to have happened, and no ticket lies in the future.
 HEAD_START = timedelta(hours=72)
 DAEMON_STALE_SECONDS = 120.0
+
+
+class CodeBroken(PermanentError):
+    """Dagster can't load the assets; the message is the innermost cause."""
+
+    code = "platform.code_broken"
 
 
 class SandboxUnavailable(RetryableError):
@@ -134,15 +141,20 @@ def webserver(deployment: Deployment, *, host: str, port: int, environ: Mapping[
         "-w",
         str(PROJECT / "workspace.yaml"),
     ]
-    url = f"{deployment.dagster_url}/server_info"
+    url = deployment.dagster_url
     return _service(
-        deployment, "dagster-webserver", command, environ, healthy=lambda: answers(url), timeout_seconds=240
+        deployment,
+        "dagster-webserver",
+        command,
+        environ,
+        healthy=lambda: answers(f"{url}/server_info") or code_is_loaded(url),
+        timeout_seconds=240,
     )
 
 
 def daemon(deployment: Deployment, *, environ: Mapping[str, str], since: float) -> Service:
     """Schedules, sensors, the run queue and run monitoring."""
-    command = [sys.executable, "-m", "dagster", "daemon", "run", "-w", str(PROJECT / "workspace.yaml")]
+    command = [sys.executable, "-m", "dagster._daemon", "run", "-w", str(PROJECT / "workspace.yaml")]
     url = environ["AIOS_DATABASE_URL"]
     return _service(
         deployment,
@@ -163,6 +175,31 @@ def answers(url: str, *, timeout_seconds: float = 2.0) -> str | None:
     return None if response.status_code == httpx.codes.OK else f"{url}: {response.status_code} {response.text[:200]}"
 
 
+def code_is_loaded(dagster_url: str, *, timeout_seconds: float = 30.0) -> str | None:
+    """None when every code location is loaded, else which is not yet. Raises CodeBroken for one that can't be."""
+    query = (
+        "{ workspaceOrError { ... on PythonError { message } ... on Workspace { locationEntries { name loadStatus"
+        " locationOrLoadError { ... on PythonError { message causes { message } } } } } } }"
+    )
+    try:
+        response = httpx.post(
+            f"{dagster_url}/graphql", json={"query": query}, timeout=timeout_seconds, trust_env=False
+        ).raise_for_status()
+        workspace = response.json()["data"]["workspaceOrError"]
+    except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
+        return f"{dagster_url}/graphql: {type(error).__name__}"
+    for entry in workspace.get("locationEntries") or [{"name": "workspace", "locationOrLoadError": workspace}]:
+        broken = entry.get("locationOrLoadError") or {}
+        if "message" in broken:
+            causes = [c["message"] for c in broken.get("causes") or []]
+            raise CodeBroken(
+                f"Dagster can't load the code location {entry['name']}: {(causes or [broken['message']])[-1].strip()}"
+            )
+        if entry.get("loadStatus") != "LOADED":
+            return f"code location {entry['name']} is loading"
+    return None
+
+
 def daemon_beats(database_url: str, *, since: float) -> str | None:
     """None when the scheduler, the sensors and the run queue have beaten since then (seconds since the epoch)."""
     needed = {"SCHEDULER", "SENSOR", "QUEUED_RUN_COORDINATOR"}
@@ -180,8 +217,9 @@ def daemon_beats(database_url: str, *, since: float) -> str | None:
 
 def needs_sandbox(declared: Declared, deployment: Deployment) -> bool:
     """Whether one of the automation's sources is the sandbox."""
+    known = {**os.environ, **environment(deployment)}
     urls = (s.url for s in declared.automation.sources.values() if isinstance(s, ZendeskSource | SalesforceSource))
-    return any(expand(url).rstrip("/") == deployment.sandbox_url for url in urls)
+    return any(expand(url, known).rstrip("/") == deployment.sandbox_url for url in urls)
 
 
 def let_the_world_catch_up(sandbox_url: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float:

@@ -22,6 +22,7 @@ from psycopg.types.json import Jsonb
 from aios_core.automation import Automation
 from aios_core.decisions.actions import OutboxAction
 from aios_core.decisions.delivery import Settlement, settle
+from aios_core.decisions.model import UNKNOWN_QUEUE
 from aios_core.errors import PermanentError, RetryableError
 from resources.connectors.base import Connector, WriteResult
 from resources.database import Database
@@ -53,6 +54,15 @@ class DeliveryStopped(RetryableError):
     """The target could not be reached at all; what was due stays pending and comes back after a pause."""
 
     code = "outbox.stopped"
+
+
+def take_turns(conn: Connection[Any], automation: str) -> None:
+    """Until the transaction ends, nobody else records decisions of this automation or opens cases on them.
+
+    So counts are exact, rows are locked in one order, and neither misses what the other has not committed yet. That nothing
+    is there twice rests on the unique keys.
+    """
+    conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"aios.decisions.{automation}",))
 
 
 def enqueue(conn: Connection[Any], automation: Automation, actions: Sequence[OutboxAction], *, now: datetime) -> int:
@@ -185,7 +195,9 @@ class Outbox:
                     for r, s in settled
                 ],
             )
-        _to_review(conn, [row["decision_id"] for row, s in settled if s.to_review and row["case_id"] is None], now)
+        _to_review(
+            conn, automation, [row["decision_id"] for row, s in settled if s.to_review and row["case_id"] is None], now
+        )
         final = [_item(row, s) for row, s in settled if s.state != "pending"]
         if final:
             subject = f"{settled[0][0]['target']}:{settled[0][0]['action_id']}"
@@ -205,27 +217,33 @@ where o.automation = %(automation)s and o.target = %(target)s and o.state = 'pen
 order by o.action_id limit %(size)s for update of o skip locked
 """
 
-_OUTDATED = """
-update outbox o set state = 'superseded', last_error = %s from decisions d
-where o.automation = %s and o.target = %s and o.state = 'pending' and o.attempts > 0 and d.decision_id = o.decision_id
-  and exists (select 1 from decisions n where n.automation = d.automation and n.source = d.source
-              and n.ticket_id = d.ticket_id and n.decided_at > d.decided_at
-              and coalesce(n.known_at, n.decided_at) >= coalesce(d.known_at, d.decided_at))
-  and o.case_id is null
+# a newer decision `n` on the ticket of the decision `d`
+_NEWER = """
+exists (select 1 from decisions n where n.automation = d.automation and n.source = d.source and n.ticket_id = d.ticket_id
+        and n.decided_at > d.decided_at
+        and coalesce(n.known_at, n.decided_at) >= coalesce(d.known_at, d.decided_at))
 """
 
-_CASES = """
+_OUTDATED = f"""
+update outbox o set state = 'superseded', last_error = %s from decisions d
+where o.automation = %s and o.target = %s and o.state = 'pending' and o.attempts > 0 and o.case_id is null
+  and d.decision_id = o.decision_id and {_NEWER}
+"""
+
+# where a newer decision stands, the ticket is in good hands already
+_CASES = f"""
 insert into review_cases (case_id, automation, decision_id, source, ticket_id, correlation_id, queue, created_at)
-select d.decision_id, d.automation, d.decision_id, d.source, d.ticket_id, d.correlation_id, coalesce(d.queue, 'unknown'), %s
-from decisions d where d.decision_id = any(%s) order by d.decision_id
+select d.decision_id, d.automation, d.decision_id, d.source, d.ticket_id, d.correlation_id, coalesce(d.queue, %s), %s
+from decisions d where d.decision_id = any(%s) and not {_NEWER} order by d.decision_id
 on conflict (case_id) do nothing
 """
 
 
-def _to_review(conn: Connection[Any], decisions: Sequence[str | None], now: datetime) -> None:
+def _to_review(conn: Connection[Any], automation: Automation, decisions: Sequence[str | None], now: datetime) -> None:
     wanted = [d for d in decisions if d is not None]
     if wanted:
-        conn.execute(_CASES, (now, wanted))
+        take_turns(conn, automation.name)
+        conn.execute(_CASES, (UNKNOWN_QUEUE, now, wanted))
 
 
 def _action(row: DictRow) -> OutboxAction:

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 import orjson
-import psycopg
 from psycopg import Connection
 from psycopg.rows import class_row
 
@@ -89,16 +88,16 @@ class Replayed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returning:
-    """A quarantined record on its way back, with all that landing knew of it."""
+    """A quarantined record on its way back; `landing_id` is None where it never landed, `payload` is JSON text."""
 
     quarantine_id: int
     source: str
     object: str
     external_id: str
     version: str
-    payload: dict[str, Any]
+    payload: str
     correlation_id: str
-    landing_id: int
+    landing_id: int | None
     landed_at: datetime
 
 
@@ -172,16 +171,18 @@ class QuarantineStore:
         rows = self._open(quarantine_id, automation=automation, limit=limit)
         if quarantine_id is not None and not rows:
             self._require_open(quarantine_id, automation=automation.name)
-        store, failures, returning = CanonicalStore(self._database), [], []
-        for row in rows:
-            try:
-                returning.append(self._returning(row, automation, payload))
-            except RecordError as error:
-                failures.append(Failure(quarantine_id=row.quarantine_id, code=error.code, message=str(error)))
-        replayed, refused = store.replay(automation=automation, records=returning)
-        return Replayed(replayed=replayed, failures=tuple([*failures, *refused]))
+        failures: list[Failure] = []
+        returning: list[Returning] = []
+        with self._database.connection() as connection:
+            for row in rows:
+                try:
+                    returning.append(_returning(connection, row, automation, payload))
+                except RecordError as error:
+                    failures.append(Failure(quarantine_id=row.quarantine_id, code=error.code, message=str(error)))
+        replayed, refused = CanonicalStore(self._database).replay(automation=automation, records=returning)
+        return Replayed(replayed=replayed, failures=(*failures, *refused))
 
-    def _open(self, quarantine_id: int | None, *, automation: Automation, limit: int) -> "list[Quarantined]":
+    def _open(self, quarantine_id: int | None, *, automation: Automation, limit: int) -> Sequence[Quarantined]:
         with self._database.connection() as connection, connection.cursor(row_factory=class_row(Quarantined)) as cursor:
             cursor.execute(
                 f"select {_COLUMNS} from quarantine where automation = %s and replayed_at is null"
@@ -197,29 +198,6 @@ class QuarantineStore:
                 f"quarantine row {quarantine_id} was {row.resolution} on {row.replayed_at:%Y-%m-%d %H:%M}"
             )
         raise QuarantineError(f"quarantine row {quarantine_id} belongs to `{row.automation}`, not to `{automation}`")
-
-    def _returning(
-        self, row: Quarantined, automation: Automation, payload: Mapping[str, Any] | str | None
-    ) -> Returning:
-        """What landing says of the row's record; a row that never landed lands now. Raises RecordError."""
-        source = automation.sources.get(row.source)
-        if source is None:
-            raise RecordError("quarantine.unknown_source", f"the declaration has no source `{row.source}` any more")
-        content = parse_payload(row.payload if payload is None else payload)
-        with self._database.connection() as connection:
-            landed = _landed(connection, row.landing_id) or _land(connection, row, source, content)
-        external_id, version, landing_id, landed_at = landed
-        return Returning(
-            quarantine_id=row.quarantine_id,
-            source=row.source,
-            object=row.object,
-            external_id=external_id,
-            version=version,
-            payload=content,
-            correlation_id=row.correlation_id,
-            landing_id=landing_id,
-            landed_at=landed_at,
-        )
 
 
 def put_entries(connection: Connection, entries: Sequence[Entry]) -> int:
@@ -274,35 +252,39 @@ def _row(e: Entry) -> tuple[Any, ...]:
     )
 
 
-def _landed(connection: Connection, landing_id: int | None) -> tuple[str, str, int, datetime] | None:
-    if landing_id is None:
-        return None
-    return connection.execute(
-        "select external_id, version, landing_id, landed_at from landing_records where landing_id = %s", (landing_id,)
+def _returning(
+    connection: Connection, row: Quarantined, automation: Automation, payload: Mapping[str, Any] | str | None
+) -> Returning:
+    """What landing says of the row's record, or would say had it landed. Raises RecordError."""
+    source = automation.sources.get(row.source)
+    if source is None:
+        raise RecordError("quarantine.unknown_source", f"the declaration has no source `{row.source}` any more")
+    content = parse_payload(row.payload if payload is None else payload)
+    landed = connection.execute(
+        "select external_id, version, landing_id, landed_at from landing_records where landing_id = %s",
+        (row.landing_id,),
     ).fetchone()
+    external_id, version, landing_id, landed_at = landed or (*_identity(row, source, content), None, row.created_at)
+    return Returning(
+        quarantine_id=row.quarantine_id,
+        source=row.source,
+        object=row.object,
+        external_id=external_id,
+        version=version,
+        payload=to_json(content),
+        correlation_id=row.correlation_id,
+        landing_id=landing_id,
+        landed_at=landed_at,
+    )
 
 
-def _land(
-    connection: Connection, row: Quarantined, source: Source, payload: dict[str, Any]
-) -> tuple[str, str, int, datetime]:
-    """Lands what was refused at landing. A version of its own, so that it can't meet the record it once conflicted with."""
+def _identity(row: Quarantined, source: Source, payload: dict[str, Any]) -> tuple[str, str]:
+    """Id and version for a record that never landed: a version of its own, which can't meet one it once conflicted with."""
     try:
         external_id, version = identify(source, object=row.object, payload=payload)
     except RecordError:
-        if not row.external_id:
-            raise
-        external_id, version = row.external_id, None
-    text = to_json(payload)
-    version = f"{version or 'replayed'}#{content_version(payload)[7:23]}"
-    try:
-        landed = connection.execute(
-            "insert into landing_records (automation, source, object, external_id, version, payload, correlation_id)"
-            " values (%s, %s, %s, %s, %s, %s, %s)"
-            " on conflict (automation, source, object, external_id, version) do update set version = excluded.version"
-            " returning external_id, version, landing_id, landed_at",
-            (row.automation, row.source, row.object, external_id or row.external_id, version, text, row.correlation_id),
-        ).fetchone()
-    except psycopg.DataError as error:
-        raise RecordError("record.unstorable", f"Postgres refuses the payload: {error}") from error
-    assert landed is not None  # `returning` gives the one row
-    return landed
+        external_id, version = None, None
+    found = external_id or row.external_id
+    if not found:
+        raise RecordError("record.no_id", "the payload has no id; replay it with a corrected one")
+    return found, f"{version or 'replayed'}#{content_version(payload)[7:23]}"

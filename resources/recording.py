@@ -15,12 +15,10 @@ from psycopg.types.json import Jsonb
 
 from aios_core.automation import Automation
 from aios_core.decisions.actions import actions_for
-from aios_core.decisions.model import Decision, DecisionError
+from aios_core.decisions.model import UNKNOWN_QUEUE, Decision, DecisionError
 from resources.ledger import DECISIONS, append
-from resources.outbox import NEWER_DECISION, enqueue
+from resources.outbox import NEWER_DECISION, enqueue, take_turns
 from resources.policy import revision_of
-
-UNKNOWN_QUEUE = "unknown"  # the queue of a review case without a predicted one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +42,7 @@ def record(
     _refuse_strangers(given, automation, policy_text)
     if not given:
         return Recorded()
-    # recorders of one automation take turns: so their counts are exact and their rows are locked in one order. That
-    # nothing is recorded twice rests on the unique keys.
-    conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"aios.decisions.{automation.name}",))
+    take_turns(conn, automation.name)
     _keep_texts(conn, automation, policy_text, now)
     fresh = _insert(conn, given, now)
     if not fresh:

@@ -21,7 +21,6 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 from psycopg.types.json import Json
 
-from aios_core.automation import Automation
 from aios_core.errors import ModelError
 from aios_core.scoring.model import MANIFEST_FILE, MODEL_FILE, ScoringModel, read_manifest
 from aios_core.scoring.triton import triton_config
@@ -31,7 +30,6 @@ from resources.runtime import open_session
 
 CHAMPION, LAST_GOOD = "champion", "last_good"
 ALIASES = (CHAMPION, "challenger", "shadow", "canary", "candidate", LAST_GOOD)
-CARD_FILE = "card.json"
 LOADED = 4  # versions kept ready in memory: champion, last good and two to compare
 
 
@@ -116,7 +114,9 @@ class Registry:
         if MODEL_FILE not in files:
             raise ModelError(f"model {name}: the version has no {MODEL_FILE}; export it before registering")
         if list(manifest["classes"]) != list(classes) or manifest["kind"] != kind:
-            raise ModelError(f"model {name}: kind or classes are not those of its {MANIFEST_FILE}; hand in the manifest's own")
+            raise ModelError(
+                f"model {name}: kind or classes are not those of its {MANIFEST_FILE}; hand in the manifest's own"
+            )
         sums = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(files.items())}
         content_hash = hashlib.sha256(json.dumps(sums, sort_keys=True).encode()).hexdigest()
         with self._database.connection() as connection:
@@ -133,20 +133,6 @@ class Registry:
                      Json(dict(metrics)), Json(dict(card))),
                 )  # fmt: skip
         return version
-
-    def register_files(self, *, automation: Automation, files: Mapping[str, bytes]) -> int:
-        """`register` with everything else read from the files that `export` made."""
-        manifest = read_manifest(files)
-        return self.register(
-            name=automation.model_name,
-            automation=automation.name,
-            kind=manifest["kind"],
-            files=files,
-            snapshot_id=manifest["training"]["snapshot_id"],
-            classes=manifest["classes"],
-            metrics=manifest["metrics"],
-            card=json.loads(files[CARD_FILE]),
-        )
 
     def load(self, *, name: str, version: int, accelerator: str) -> ScoringModel:
         """The version, ready to score, its files verified; kept ready for the next call.
@@ -172,7 +158,9 @@ class Registry:
         """One file of a version (`manifest.json`, `card.md`, `reference.parquet` …), checked."""
         row = self.get(name, version)
         if path not in row.files:
-            raise ModelError(f"model {name} version {version} has no file {path} (it has {', '.join(sorted(row.files))})")
+            raise ModelError(
+                f"model {name} version {version} has no file {path} (it has {', '.join(sorted(row.files))})"
+            )
         return self._verified(row, path)
 
     def manifest(self, *, name: str, version: int) -> dict[str, Any]:
@@ -211,7 +199,7 @@ class Registry:
                 return
             self._append(connection, automation, name, alias, version, previous, actor, reason, evidence, now)
             last_good = _current(connection, name, LAST_GOOD)
-            if alias == CHAMPION and previous is not None and version != last_good and previous != last_good:
+            if alias == CHAMPION and previous is not None and last_good not in (version, previous):
                 kept = f"champion before version {version}"
                 self._append(connection, automation, name, LAST_GOOD, previous, last_good, actor, kept, evidence, now)
 
@@ -253,7 +241,7 @@ class Registry:
         files = self.files(name=name, version=version)
         wanted = read_manifest(files).get("accelerator", "cpu")
         session = open_session(files[MODEL_FILE], accelerator="cuda" if wanted == accelerator == "cuda" else "cpu")
-        return ScoringModel.from_files(files, session, name=name, version=version)
+        return ScoringModel.from_files(files, session, name=name, version=version, providers=session.providers)
 
     def _verified(self, row: ModelVersion, path: str) -> bytes:
         where = f"{version_path(row.name, row.version)}/{path}"
@@ -298,7 +286,9 @@ class Registry:
             move = {"alias": alias, "version": version, "previous_version": previous, "actor": actor, "reason": reason,
                     "evidence": dict(evidence), "moved_at": now.isoformat(), "name": name}  # fmt: skip
             item = json.dumps(move, sort_keys=True, separators=(",", ":")).encode()
-            self._ledger.append(connection, automation=automation, kind="alias", subject=f"{name}@{alias}", items=[item])
+            self._ledger.append(
+                connection, automation=automation, kind="alias", subject=f"{name}@{alias}", items=[item]
+            )
 
     def _rows(self, query: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
         with self._database.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
@@ -332,7 +322,9 @@ def _number_for(connection: Connection, name: str, content_hash: str) -> tuple[i
     ).fetchone()
     if row:
         return row[0], True
-    newest = connection.execute("select coalesce(max(version), 0) from model_versions where name = %s", (name,)).fetchone()
+    newest = connection.execute(
+        "select coalesce(max(version), 0) from model_versions where name = %s", (name,)
+    ).fetchone()
     return (newest[0] if newest else 0) + 1, False
 
 

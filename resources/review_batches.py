@@ -4,6 +4,7 @@ What belongs here: the two bulk steps of `resources/reviews.py`, each inside the
 not: single cases, and the plan itself (`aios_core/review/batching.py`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -20,9 +21,7 @@ from aios_core.review.service_level import due
 from resources.ledger import append
 from resources.outbox import enqueue
 
-HAS_UNDECIDED = (
-    "exists (select 1 from review_cases c where c.automation = b.automation and c.batch = b.batch and c.state <> 'decided')"
-)
+_HAS_UNDECIDED = "exists (select 1 from review_cases c where c.automation = b.automation and c.batch = b.batch and c.state <> 'decided')"
 
 
 class BatchNotFinished(PermanentError):
@@ -77,25 +76,31 @@ def _waiting_by_day(conn: Connection[Any], automation: Automation) -> dict[date,
 
 
 def _existing(conn: Connection[Any], automation: Automation, day: date) -> list[ExistingBatch]:
-    """Locked, so that a batch that is being closed is either closed or filled, not both."""
+    """Locked, so that a batch that is being closed is either closed or filled, not both.
+
+    A batch with nothing left to decide is about to be closed: who decided its last case was told that it is complete.
+    """
     with conn.cursor(row_factory=dict_row) as cursor:
+        cursor.execute(
+            "select 1 from review_batches where automation = %s and day = %s order by batch for update",
+            (automation.name, day),
+        )
         rows = cursor.execute(
-            "select batch, queue, size, state from review_batches where automation = %s and day = %s for update",
+            f"select batch, queue, size, state = 'open' and {_HAS_UNDECIDED} as open from review_batches b"
+            " where automation = %s and day = %s",
             (automation.name, day),
         ).fetchall()
     return [
         ExistingBatch(
             name=r["batch"],
             queue=r["queue"],
-            room=max(automation.review.max_batch - r["size"], 0) if r["state"] == "open" else 0,
+            room=max(automation.review.max_batch - r["size"], 0) if r["open"] else 0,
         )
         for r in rows
     ]
 
 
-def _write(
-    conn: Connection[Any], automation: Automation, batch: PlannedBatch, now: datetime
-) -> None:
+def _write(conn: Connection[Any], automation: Automation, batch: PlannedBatch, now: datetime) -> None:
     if batch.new:
         conn.execute(
             "insert into review_batches (automation, batch, queue, day, size, created_at, due_at, lease_minutes, undo_minutes)"
@@ -104,14 +109,21 @@ def _write(
              due(batch.waiting_since, hours=automation.review.service_level_hours),
              automation.review.lease_minutes, automation.review.undo_minutes),
         )  # fmt: skip
-    conn.execute(
-        "update review_cases set batch = %s where case_id = any(%s)", (batch.name, list(batch.cases))
-    )
+    conn.execute("update review_cases set batch = %s where case_id = any(%s)", (batch.name, list(batch.cases)))
     # Counted, not assumed: a newer decision may have replaced a case since it was read.
     conn.execute(
         "update review_batches set size = (select count(*) from review_cases where automation = %s and batch = %s)"
         " where automation = %s and batch = %s",
         (automation.name, batch.name) * 2,
+    )
+
+
+def close(conn: Connection[Any], *, automation: str, batches: Sequence[str], now: datetime | None) -> None:
+    """Close those of the batches, locked by the caller, that have nothing left to decide: no undo, no more cases."""
+    conn.execute(
+        "update review_batches b set state = 'done', done_at = coalesce(%s, now())"
+        f" where automation = %s and batch = any(%s) and state = 'open' and not {_HAS_UNDECIDED}",
+        (now, automation, list(batches)),
     )
 
 

@@ -124,18 +124,25 @@ class ReviewStore:
         return _batch(rows[0])
 
     def finished_batches(self, automation: str, *, now: datetime | None = None) -> list[str]:
-        """Names of batches to collect, oldest first: every case is decided and none can be undone any more.
+        """Names of batches to collect, oldest first: closed by a reviewer (`finish`), or by time, which happens here.
 
-        That is so when a reviewer closed the batch (`finish`), or when the time to undo the last verdict has passed.
-        Without `now` the database's clock is asked.
+        Once every case is decided and the time to undo the last verdict has passed, a batch is closed as it is reported: a
+        run started for it then never meets a case that was undone or added meanwhile. Without `now` the database's clock
+        is asked.
         """
         with self._database.connection() as conn:
+            due = _rows(
+                conn,
+                f"{_BATCHES} where b.automation = %s and b.state = 'open' and n.waiting + n.claimed = 0"
+                " and (n.decided_last is null or n.decided_last + b.undo_minutes * interval '1 minute' < coalesce(%s, now()))"
+                " for update of b skip locked",
+                (automation, now),
+            )
+            review_batches.close(conn, automation=automation, batches=[r["batch"] for r in due], now=now)
             rows = _rows(
                 conn,
-                f"select b.batch from ({_BATCHES}) b where automation = %s and state <> 'collected'"
-                " and waiting + claimed = 0 and (state = 'done' or decided_last is null"
-                " or decided_last + undo_minutes * interval '1 minute' < coalesce(%s, now())) order by created_at, batch",
-                (automation, now),
+                "select batch from review_batches where automation = %s and state = 'done' order by created_at, batch",
+                (automation,),
             )
         return [r["batch"] for r in rows]
 
@@ -144,11 +151,7 @@ class ReviewStore:
         with self._database.connection() as conn:
             key = (automation, batch)
             conn.execute("select 1 from review_batches where automation = %s and batch = %s for update", key)
-            conn.execute(
-                "update review_batches b set state = 'done', done_at = %s where automation = %s and batch = %s"
-                f" and state = 'open' and not {review_batches.HAS_UNDECIDED}",
-                (now, *key),
-            )
+            review_batches.close(conn, automation=automation, batches=[batch], now=now)
             rows = _rows(conn, "select state from review_batches where automation = %s and batch = %s", key)
         return bool(rows) and rows[0]["state"] != "open"
 
@@ -213,13 +216,17 @@ class ReviewStore:
             if not rows:
                 return None
             case = _case(conn, rows[0]["case_id"])
-            return self._move(conn, case, states.claim(case.standing, actor=actor, now=now, lease=case.lease), "claim", now)
+            return self._move(
+                conn, case, states.claim(case.standing, actor=actor, now=now, lease=case.lease), "claim", now
+            )
 
     def claim(self, case_id: str, *, actor: str, now: datetime) -> Case:
         """Claim one case by its id. Raises UnknownCase, ReviewConflict."""
         with self._database.connection() as conn:
             case = _case(conn, case_id, lock=True)
-            return self._move(conn, case, states.claim(case.standing, actor=actor, now=now, lease=case.lease), "claim", now)
+            return self._move(
+                conn, case, states.claim(case.standing, actor=actor, now=now, lease=case.lease), "claim", now
+            )
 
     def release(self, case_id: str, *, actor: str, now: datetime) -> Case:
         """Give a case back to the others. Raises UnknownCase."""
@@ -374,9 +381,7 @@ def _batch(row: DictRow) -> Batch:
     return Batch(**{name: row[name] for name in Batch.__dataclass_fields__})
 
 
-def _event(
-    conn: Connection[Any], case_id: str, kind: str, actor: str, detail: dict[str, Any], now: datetime
-) -> None:
+def _event(conn: Connection[Any], case_id: str, kind: str, actor: str, detail: dict[str, Any], now: datetime) -> None:
     conn.execute(
         "insert into review_events (case_id, kind, actor, detail, at) values (%s, %s, %s, %s, %s)",
         (case_id, kind, actor, Jsonb(detail), now),
@@ -387,7 +392,9 @@ def _check_queue(conn: Connection[Any], case: Case, queue: str) -> None:
     choices = _choices(conn, case)
     if queue not in choices:
         listed = ", ".join(choices[:12]) + (" …" if len(choices) > 12 else "")
-        raise UnknownQueue(f"case {case.case_id}: automation {case.automation} has no queue {queue!r}; it has: {listed}")
+        raise UnknownQueue(
+            f"case {case.case_id}: automation {case.automation} has no queue {queue!r}; it has: {listed}"
+        )
 
 
 def _choices(conn: Connection[Any], case: Case) -> list[str]:

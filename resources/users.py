@@ -59,7 +59,12 @@ class UserStore:
         self._database = database
 
     def ensure_admin(self, password: str | None = None) -> str | None:
-        """Make the account `admin` where there is none; returns the password it generated, None if it generated none."""
+        """Make the account `admin` where there is none; returns the password it generated, None if it generated none.
+
+        Raises UserError where the password given is too short.
+        """
+        if password:
+            _check(ADMIN, password, "admin")
         generated = None if password else secrets.token_urlsafe(12)
         with self._database.connection() as conn:
             if conn.execute("select 1 from users where username = %s", (ADMIN,)).fetchone():

@@ -6,6 +6,7 @@ What belongs here: the command line. What does not: anything it calls.
 import argparse
 import logging
 import os
+import signal
 import socket
 import sys
 import time
@@ -175,6 +176,9 @@ def serve(options: argparse.Namespace) -> int:
     config = uvicorn.Config(
         create_app(sandbox), log_level="warning", access_log=False, timeout_graceful_shutdown=3, timeout_keep_alive=60
     )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn shuts down in order and then raises the signal again: that, or one before it runs, ends in success
+        signal.signal(number, lambda *_: sys.exit(0))
     uvicorn.Server(config).run(sockets=[listener])
     return 0
 

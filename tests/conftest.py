@@ -8,7 +8,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import psycopg
@@ -24,6 +24,16 @@ SHARED_DATA = PROJECT.parent / "shared" / "data"
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
 
 _numbers = itertools.count(1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With AIOS_REQUIRE_BROWSER=1 a browser test that skips has failed: a build server must not pass without a browser."""
+    report = yield
+    if report.skipped and os.environ.get("AIOS_REQUIRE_BROWSER") == "1" and item.get_closest_marker("browser"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} must not skip with AIOS_REQUIRE_BROWSER=1: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(scope="session")

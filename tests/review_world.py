@@ -17,7 +17,18 @@ from resources.policy import revision_of
 DAY = date(2026, 11, 20)
 NOW = datetime(2026, 11, 20, 14, 0, tzinfo=UTC)
 POLICY = 'package aios.policy\n\ndecision := {"verdict": input.proposed, "rule": "default"}\n'
-QUEUES = ("billing", "outage", "roaming", "porting", "device", "cancellation", "fraud", "complaint", "activation", "plan_change")
+QUEUES = (
+    "billing",
+    "outage",
+    "roaming",
+    "porting",
+    "device",
+    "cancellation",
+    "fraud",
+    "complaint",
+    "activation",
+    "plan_change",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +157,13 @@ def _land(database: Database, of: Automation, ticket: Wanted) -> None:
             "insert into contacts values (%s, 'helpdesk', 'U-1', '1', %s, %s, %s, %s) on conflict do nothing",
             (of.name, ticket.customer, created, created, landing[0]),
         )
-        attributes = {"plan": "Family 20 GB", "tenure_months": 41, "segment": "consumer", "autopay": True, "churn_risk": None}
+        attributes = {
+            "plan": "Family 20 GB",
+            "tenure_months": 41,
+            "segment": "consumer",
+            "autopay": True,
+            "churn_risk": None,
+        }
         conn.execute(
             "insert into customers values (%s, 'crm', 'C-1', '1', 'corr-c', %s, %s, %s, %s) on conflict do nothing",
             (of.name, created, created, Jsonb(attributes), landing[0]),

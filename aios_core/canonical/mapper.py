@@ -37,18 +37,18 @@ def map_record(
     """The entity that a record states. Raises RecordError, and nothing else, whatever the payload holds."""
     if not isinstance(payload, Mapping):
         raise RecordError("record.not_an_object", f"{object} {external_id}: the record is not an object with fields")
-    facts: dict[str, Any] = {
+    own: dict[str, Any] = {
         "source_name": source_name,
         "payload": payload,
-        "correlation_id": correlation_id,
         "landed_at": landed_at,
         "external_id": to_id(external_id, field="external_id"),
         "version": to_id(version, field="version"),
     }
+    if isinstance(source, ZendeskSource) and object == "users":
+        return zendesk.map_contact(**own)
+    facts = own | {"correlation_id": correlation_id}
     if isinstance(source, ZendeskSource) and object == "tickets":
         return zendesk.map_ticket(source, **facts)
-    if isinstance(source, ZendeskSource) and object == "users":
-        return zendesk.map_contact(source, **facts)
     if isinstance(source, SalesforceSource) and object == "customers":
         return salesforce.map_customer(source, **facts)
     if isinstance(source, FileSource) and object == source.provides:

@@ -48,10 +48,17 @@ def map_customer(
     names = [n for n in source.mapping if n not in NOT_ATTRIBUTES]
     return Customer(
         source=source_name,
-        customer_id=to_id(pick(source.mapping, "customer_id", payload, "Id"), field="customer_id"),
+        customer_id=_customer_id(source, payload, external_id),
         version=version,
         correlation_id=correlation_id,
         event_time=modified or stamped or landed_at,
         known_at=stamped or landed_at,
         attributes={n: clean_json(pick(source.mapping, n, payload), field=n) for n in names},
     )
+
+
+def _customer_id(source: SalesforceSource, payload: Mapping[str, Any], external_id: str) -> str:
+    """The record's own Id, unless the declaration names another field for what the helpdesk knows the customer by."""
+    if "customer_id" not in source.mapping:
+        return external_id
+    return to_id(pick(source.mapping, "customer_id", payload), field="customer_id")

@@ -24,8 +24,10 @@ from aios_core.canonical.values import (
 )
 
 TICKET_FIELDS = frozenset(
-    ("ticket_id", "created_at", "updated_at", "resolved_at", "subject", "body", "status", "priority")
-    + ("channel", "language", "queue", "requester_id", "customer_id", "tags")
+    (
+        *("ticket_id", "created_at", "updated_at", "resolved_at", "subject", "body", "status", "priority"),
+        *("channel", "language", "queue", "requester_id", "customer_id", "tags"),
+    )
 )
 CUSTOMER_FIELDS = frozenset({"customer_id", "created_at", "updated_at", "event_time", "known_at"})
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", re.ASCII)

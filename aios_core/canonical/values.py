@@ -27,8 +27,9 @@ def lookup(payload: Mapping[str, Any], path: str) -> Any:
 
     Lists are walked by index, or by `id` where they hold `{id, value}` pairs as Zendesk's custom fields do.
     """
-    if path in payload:
-        return payload[path]
+    found = payload.get(path)
+    if found is not None or "." not in path or path in payload:
+        return found
     value: Any = payload
     for part in _parts(path):
         value = _step(value, part)
@@ -171,8 +172,8 @@ def short(value: Any, limit: int = 60) -> str:
 
 
 def _time(value: Any, format: str | None) -> datetime:
-    if isinstance(value, bool):
-        raise TypeError("a truth value")
+    if isinstance(value, bool) or not isinstance(value, str | int | float | datetime):
+        raise TypeError(_kind(value))
     if isinstance(value, datetime):
         moment = value
     elif isinstance(value, int | float) and format is None:
@@ -180,16 +181,17 @@ def _time(value: Any, format: str | None) -> datetime:
         return _EPOCH + timedelta(seconds=seconds)
     else:
         text = _plain(value) if isinstance(value, int | float) else value.strip()
-        moment = datetime.strptime(text, format) if format else datetime.fromisoformat(text)
+        # a format without a zone gives a naive time, which means UTC just below
+        moment = datetime.strptime(text, format) if format else datetime.fromisoformat(text)  # noqa: DTZ007
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def _step(value: Any, part: str) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return value.get(part)
     if isinstance(value, list):
         for item in value:
-            if isinstance(item, Mapping) and "id" in item and _plain(item["id"]) == part:
+            if isinstance(item, dict) and "id" in item and _plain(item["id"]) == part:
                 return item.get("value")
         return value[int(part)] if part.isascii() and part.isdigit() and int(part) < len(value) else None
     return None

@@ -27,8 +27,10 @@ from aios_core.errors import RecordError
 # Zendesk's `hold` waits for a third party: for triage it is pending
 STATUSES = {"hold": "pending"}
 TICKET_FIELDS = frozenset(
-    ("created_at", "updated_at", "subject", "body", "status", "priority")
-    + ("channel", "language", "queue", "requester_id", "customer_id", "tags")
+    (
+        *("created_at", "updated_at", "subject", "body", "status", "priority"),
+        *("channel", "language", "queue", "requester_id", "customer_id", "tags"),
+    )
 )
 
 
@@ -84,11 +86,9 @@ def map_ticket(
 
 
 def map_contact(
-    source: ZendeskSource,
     *,
     source_name: str,
     payload: Mapping[str, Any],
-    correlation_id: str,
     landed_at: datetime,
     external_id: str,
     version: str,

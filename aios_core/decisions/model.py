@@ -21,6 +21,7 @@ Band = Literal["high", "middle", "low", "none"]
 NO_MODEL = 0  # the model version of a decision made without one
 EVERY_QUEUE = "*"
 REVIEW_ONLY = "review_only"
+UNKNOWN_QUEUE = "unknown"  # the queue of a review case without a predicted one
 
 
 class DecisionError(PermanentError):

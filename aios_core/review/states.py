@@ -109,7 +109,9 @@ def undo(case: Standing, *, actor: str, now: datetime, within: timedelta, lease:
         raise ReviewConflict(f"Case {case.case_id}: its batch is done and sent on; correct it in the helpdesk", case)
     if now > case.decided_at + within:
         minutes = within.total_seconds() / 60
-        raise ReviewConflict(f"Case {case.case_id} was decided more than {minutes:g} minutes ago; too late to undo", case)
+        raise ReviewConflict(
+            f"Case {case.case_id} was decided more than {minutes:g} minutes ago; too late to undo", case
+        )
     return replace(
         case,
         state="claimed",

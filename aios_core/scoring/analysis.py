@@ -1,8 +1,8 @@
-"""How text is cut: exactly as scikit-learn's `TfidfVectorizer` cuts it with `analyzer="word"` and `analyzer="char_wb"`.
+r"""How text is cut: exactly as scikit-learn's `TfidfVectorizer` cuts it with `analyzer="word"` and `analyzer="char_wb"`.
 
 What belongs here: the rules for one text or one token, shared by training and scoring. What does not: ids and weights.
 
-Both analyzers lower the text first. A word is `\\b\\w\\w+\\b`, and no word crosses white space; character n-grams are taken
+Both analyzers lower the text first. A word is `\b\w\w+\b`, and no word crosses white space; character n-grams are taken
 inside each white-space token padded with one space on both sides. So whatever a text becomes is a function of its
 white-space tokens alone, which is what makes remembering them worthwhile (a token's work is done once, not once a text).
 """

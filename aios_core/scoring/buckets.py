@@ -21,7 +21,8 @@ def bucket_lengths(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     needed = np.maximum(counts, SMALLEST)
     power = np.int64(1) << (np.floor(np.log2(needed)).astype(np.int64))
     step = np.maximum(power // 4, 1)
-    return power + -(-(needed - power) // step) * step
+    lengths: npt.NDArray[np.int64] = power + -(-(needed - power) // step) * step
+    return lengths
 
 
 def runs(counts: npt.NDArray[np.int64], classes: int) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:

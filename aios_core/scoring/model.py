@@ -51,21 +51,29 @@ ENGINES: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, bytes], Session]
 class ScoringModel:
     """One model version, ready to score. Safe to share between threads."""
 
-    score_schema = schema.SCORE_SCHEMA
-
     def __init__(
-        self, *, name: str, version: int, manifest: Mapping[str, Any], engine: Engine, session: Session
+        self, *, name: str, version: int, manifest: Mapping[str, Any], engine: Engine, providers: tuple[str, ...] = ()
     ) -> None:
         self.name = name
         self.version = version
         self.manifest = manifest
         self.classes: tuple[str, ...] = tuple(manifest["classes"])
-        self.session = session
+        self.providers = providers
         self._engine = engine
 
     @staticmethod
-    def from_files(files: Mapping[str, bytes], session: Session, *, name: str = "", version: int = 0) -> "ScoringModel":
-        """Build a model from a version's files (relative path -> content). Raises ModelError that names the file."""
+    def from_files(
+        files: Mapping[str, bytes],
+        session: Session,
+        *,
+        name: str = "",
+        version: int = 0,
+        providers: tuple[str, ...] = (),
+    ) -> "ScoringModel":
+        """Build a model from a version's files (relative path -> content). Raises ModelError that names the file.
+
+        `providers` is what the session runs on, as its maker read it back; it is kept for the run's metadata.
+        """
         manifest = read_manifest(files)
         kind = manifest["kind"]
         if kind not in ENGINES:
@@ -74,7 +82,7 @@ class ScoringModel:
                 "update the code or promote another version"
             )
         engine = ENGINES[kind](manifest, files, session)
-        return ScoringModel(name=name, version=version, manifest=manifest, engine=engine, session=session)
+        return ScoringModel(name=name, version=version, manifest=manifest, engine=engine, providers=providers)
 
     def score_batch(self, features: pa.RecordBatch | pa.Table, *, explain: int = 0) -> pa.RecordBatch:
         """Scores aligned with `features`, as `schema.SCORE_SCHEMA`; `explain` terms a row at most.
@@ -108,20 +116,28 @@ class ScoringModel:
 def read_manifest(files: Mapping[str, bytes]) -> dict[str, Any]:
     """The manifest of a version, after checking that it is whole and that its checksums hold."""
     if MANIFEST_FILE not in files:
-        raise ModelError(f"the version has no {MANIFEST_FILE} (it has {', '.join(sorted(files)) or 'no files'}); register it again")
+        raise ModelError(
+            f"the version has no {MANIFEST_FILE} (it has {', '.join(sorted(files)) or 'no files'}); register it again"
+        )
     try:
         manifest: dict[str, Any] = json.loads(files[MANIFEST_FILE])
         format_, checksums = manifest["format"], dict(manifest["checksums"])
         _ = manifest["kind"], manifest["classes"], manifest["inputs"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{MANIFEST_FILE} can't be read ({type(error).__name__}: {error}); register the version again") from error
+        raise ModelError(
+            f"{MANIFEST_FILE} can't be read ({type(error).__name__}: {error}); register the version again"
+        ) from error
     if format_ != FORMAT:
-        raise ModelError(f"{MANIFEST_FILE} has format {format_}, this code reads {FORMAT}; update the code or train again")
+        raise ModelError(
+            f"{MANIFEST_FILE} has format {format_}, this code reads {FORMAT}; update the code or train again"
+        )
     for path, expected in sorted(checksums.items()):
         if path not in files:
             raise ModelError(f"{path} is missing from the version; restore it or register the version again")
         if hashlib.sha256(files[path]).hexdigest() != expected:
-            raise ModelError(f"{path} is not the file that was exported (its checksum differs); restore it or register again")
+            raise ModelError(
+                f"{path} is not the file that was exported (its checksum differs); restore it or register again"
+            )
     return manifest
 
 

@@ -204,10 +204,12 @@ class _WordTrie:
             if len(path) >= depth:
                 prefix = tuple(path[:depth])
                 terms[prefix] = number if len(path) == depth else terms.get(prefix, -1)
-        parent = parents if depth > 1 else {(): 0}
+        parent: dict[tuple[str, ...], int] = parents if depth > 1 else {(): 0}
         keyed = sorted(
             (parent[prefix[:-1]] * self._width + self._components[prefix[-1]], prefix, term)
             for prefix, term in terms.items()
         )
-        self._levels.append((np.array([k for k, _, _ in keyed], np.int64), np.array([t for _, _, t in keyed], np.int64)))
+        self._levels.append(
+            (np.array([k for k, _, _ in keyed], np.int64), np.array([t for _, _, t in keyed], np.int64))
+        )
         return {prefix: index for index, (_, prefix, _) in enumerate(keyed)}

@@ -17,7 +17,7 @@ def triton_config(name: str, manifest: Mapping[str, Any]) -> str:
         f"max_batch_size: {graph['max_batch_size']}",
         *_tensors("input", graph["inputs"]),
         *_tensors("output", graph["outputs"]),
-        'instance_group [ { kind: KIND_AUTO } ]',
+        "instance_group [ { kind: KIND_AUTO } ]",
         "version_policy: { all {} }",
     ]
     return "\n".join(lines) + "\n"

@@ -44,8 +44,9 @@ def softmax(margins: Floats) -> Floats:
 
 
 def log_loss(probabilities: Floats, labels: Ints) -> float:
-    """Mean negative log probability of the right class, probabilities kept away from 0."""
-    return float(-np.log(np.maximum(probabilities[np.arange(labels.size), labels], 1e-12)).mean())
+    """Mean negative log probability of the right class, at least 1e-12: what a class that the model lacks (-1) has."""
+    right = np.where(labels >= 0, probabilities[np.arange(labels.size), labels], 0.0)
+    return float(-np.log(np.maximum(right, 1e-12)).mean())
 
 
 def reliability(confidence: Floats, correct: npt.NDArray[np.bool_]) -> dict[str, list[float]]:

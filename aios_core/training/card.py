@@ -49,8 +49,7 @@ def limits(fitted: Fitted) -> list[str]:
     few = [name for name, rows in fitted.rows_by_class.items() if rows < FEW_ROWS]
     unmeasured = [entry["class"] for entry in fitted.by_class if not entry["rows"]]
     found = [
-        "It reads wording, not meaning: a problem put in words it has not seen is scored by what little it recognises. "
-        "`unseen_share` says how much that was not.",
+        "It reads wording, not meaning: a problem in unseen words is scored by what little it recognises (`unseen_share`).",
         f"It was measured on tickets until {fitted.period[1].date()}; later products, campaigns or rules are not covered.",
         "A confidence is a share of past tickets that turned out right at that score, not a promise for one ticket.",
         "The labels are what agents and reviewers decided; their mistakes are in it and in its metrics.",
@@ -58,32 +57,34 @@ def limits(fitted: Fitted) -> list[str]:
     if few:
         found.append(f"Fewer than {FEW_ROWS} rows to learn from: {', '.join(few)}.")
     if unmeasured:
-        found.append(f"None of the held-back rows is of these classes, so nothing is known of them: {', '.join(unmeasured)}.")
+        found.append(
+            f"None of the held-back rows is of these classes, so nothing is known of them: {', '.join(unmeasured)}."
+        )
     return found
 
 
 def card_markdown(content: dict[str, Any]) -> str:
     """The card as people read it."""
     data, held_back, features = content["data"], content["held_back"], content["features"]
+    terms = f"{features['words']:,} word and {features['character_ngrams']:,} character n-grams"
+    period = f"{data['rows']:,} tickets from {data['first_ticket'][:10]} to {data['last_ticket'][:10]}"
+    measured = " | ".join(f"{held_back[name]:.3f}" for name in ("accuracy", "macro_f1", "log_loss", "ece"))
     lines = [
         f"# Model card: {content['model']}",
         "",
         content["purpose"],
         "",
-        f"- **Kind**: {content['kind']}, {features['words']:,} word and {features['character_ngrams']:,} character n-grams, "
-        f"{len(features['customer'])} customer facts",
+        f"- **Kind**: {content['kind']}, {terms}, {len(features['customer'])} customer facts",
         f"- **Automation**: {content['automation']}, declaration {content['declaration']}",
         f"- **Owners**: {', '.join(content['owners']) or 'none declared'}",
-        f"- **Training data**: snapshot `{data['snapshot_id']}`, {data['rows']:,} tickets from {data['first_ticket'][:10]} to "
-        f"{data['last_ticket'][:10]}, {len(data['rows_by_class'])} classes",
+        f"- **Training data**: snapshot `{data['snapshot_id']}`, {period}, {len(data['rows_by_class'])} classes",
         f"- **Licence**: {content['licence']}",
         "",
         "## Quality on the newest tickets, held back",
         "",
         "| rows | accuracy | macro-F1 | log loss | calibration error |",
         "|---:|---:|---:|---:|---:|",
-        f"| {held_back['rows']:,} | {held_back['accuracy']:.3f} | {held_back['macro_f1']:.3f} | {held_back['log_loss']:.3f} | "
-        f"{held_back['ece']:.3f} |",
+        f"| {held_back['rows']:,} | {measured} |",
         "",
         "Automating at a target accuracy, threshold chosen from older tickets alone:",
         "",
@@ -91,7 +92,7 @@ def card_markdown(content: dict[str, Any]) -> str:
         "|---:|---:|---:|---:|",
         *(_target_row(entry) for entry in held_back["automated"]),
         "",
-        "![Calibration](calibration.png)",
+        "The plot of calibration and operating curve is `calibration.png` beside this card.",
         "",
         "## By class",
         "",

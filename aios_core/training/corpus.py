@@ -146,7 +146,9 @@ def _count_chars(tokens: list[str], flat: Ints, starts: Ints, ngrams: tuple[int,
     token_rows = np.repeat(np.arange(len(tokens)), [len(found) for found in lists])
     shape = (len(tokens), len(numbers))
     grams = sparse.csr_matrix((np.ones(columns.size, np.float32), (token_rows, columns)), shape=shape)
-    texts = sparse.csr_matrix((np.ones(flat.size, np.float32), flat.astype(np.int32), starts), shape=(rows, len(tokens)))
+    texts = sparse.csr_matrix(
+        (np.ones(flat.size, np.float32), flat.astype(np.int32), starts), shape=(rows, len(tokens))
+    )
     return _sorted_by_name(texts @ grams, list(numbers))
 
 
@@ -165,9 +167,7 @@ def _sorted_by_name(counts: Any, terms: list[str]) -> Counted:
     order = np.array(sorted(np.flatnonzero(used), key=terms.__getitem__), np.int64)
     place = np.zeros(len(terms), np.int64)
     place[order] = np.arange(order.size)
-    moved = sparse.csr_matrix(
-        (counts.data, place[counts.indices], counts.indptr), shape=(counts.shape[0], order.size)
-    )
+    moved = sparse.csr_matrix((counts.data, place[counts.indices], counts.indptr), shape=(counts.shape[0], order.size))
     moved.sort_indices()
     return Counted(moved, tuple(terms[i] for i in order))
 

@@ -26,12 +26,11 @@ def evaluate(probabilities: Floats, labels: Ints) -> dict[str, float]:
 
     predicted = probabilities.argmax(axis=1)
     correct = predicted == labels
-    known = labels >= 0
     return {
         "rows": int(labels.size),
         "accuracy": round(float(correct.mean()), 6),
         "macro_f1": round(float(f1_score(labels, predicted, average="macro", zero_division=0.0)), 6),
-        "log_loss": round(log_loss(probabilities[known], labels[known]), 6) if known.any() else float("inf"),
+        "log_loss": round(log_loss(probabilities, labels), 6),
         "ece": round(calibration_error(probabilities.max(axis=1), correct), 6),
     }
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from aios_core.automation import Automation
+from aios_core.features.build import PREFIX
 from aios_core.scoring.buckets import SMALLEST
 from aios_core.scoring.model import FORMAT, MANIFEST_FILE, MODEL_FILE
-from aios_core.features.build import PREFIX
 from aios_core.training.card import card, card_markdown
 from aios_core.training.fit import Fitted
 from aios_core.training.graph import bag_graph, graph_interface

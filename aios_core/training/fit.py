@@ -34,7 +34,6 @@ Floats = npt.NDArray[np.float64]
 Progress = Callable[[str], None]
 
 RARE = 2  # a class needs this many rows: one to learn from while the other is scored
-MAX_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,16 +112,12 @@ def fit(
 
 
 def _fit_and_score(data: _Data, model: LinearTextModel, spec: Features, notes: list[str], say: Progress) -> Fitted:
-    from joblib import Parallel, cpu_count, delayed
-
     plan = plan_folds(data.labels, group_rows(data.features), evaluation_share=model.training.evaluation_share)
     say(f"fitting {len(plan.folds) + 1} times: the newest {plan.newest.score.size:,} rows held back, "
         f"{len(plan.parts)} folds over the older ones, and all rows")  # fmt: skip
     everything = np.arange(data.labels.size)
-    # threads: liblinear works without the interpreter's lock, and the counts are shared
-    jobs = [delayed(_keep)(data, everything, model, spec), *(delayed(_score_fold)(data, f, model, spec) for f in plan.folds)]
-    workers = min(MAX_THREADS, cpu_count(), len(jobs))
-    (vocabulary, encoding, linear, classifier), newest, *parts = Parallel(n_jobs=workers, prefer="threads")(jobs)
+    vocabulary, encoding, linear, classifier = _keep(data, everything, model, spec)
+    newest, *parts = (_score_fold(data, fold, model, spec) for fold in plan.folds)
     say("calibrating")
     if not linear.converged:
         notes.append("the classifier stopped before it converged; a smaller `regularization` may help")
@@ -175,7 +170,9 @@ def _usable_rows(
         notes.append(f"classes left out for having fewer than {RARE} rows: {_listed(rare)}")
     keep = [i for i, name in enumerate(names) if name in allowed and name not in rare]
     if len(keep) > training.max_rows:
-        notes.append(f"{len(keep) - training.max_rows} oldest rows left out: `training.max_rows` is {training.max_rows}")
+        notes.append(
+            f"{len(keep) - training.max_rows} oldest rows left out: `training.max_rows` is {training.max_rows}"
+        )
         keep = keep[-training.max_rows :]
     absent = sorted(set(queues) - {names[i] for i in keep})
     if absent:
@@ -211,7 +208,9 @@ def _weighted(data: _Data, rows: Ints, vocabulary: Any, encoding: CustomerEncodi
     return weigh(data.corpus, rows, vocabulary, facts)
 
 
-def _fit_rows(data: _Data, rows: Ints, model: LinearTextModel, spec: Features) -> tuple[Any, CustomerEncoding, Linear, Any]:
+def _fit_rows(
+    data: _Data, rows: Ints, model: LinearTextModel, spec: Features
+) -> tuple[Any, CustomerEncoding, Linear, Any]:
     selection = select_terms(data.corpus, rows, min_df=model.min_df, max_features=model.max_features)
     encoding = fit_encoding(data.features.take(pa.array(rows)), spec)
     if selection.vocabulary.size + encoding.size == 0:

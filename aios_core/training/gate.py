@@ -43,7 +43,9 @@ def promotion(
     if before is None:
         return Promotion(True, f"macro-F1 {reached:.3f} on held-back rows, and there is no champion yet", evidence)
     if reached < before - worse_by:
-        return Promotion(False, f"macro-F1 {reached:.3f} on held-back rows is worse than the champion's {before:.3f}", evidence)
+        return Promotion(
+            False, f"macro-F1 {reached:.3f} on held-back rows is worse than the champion's {before:.3f}", evidence
+        )
     return Promotion(True, f"macro-F1 {reached:.3f} on held-back rows, the champion has {before:.3f}", evidence)
 
 

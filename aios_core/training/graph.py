@@ -15,7 +15,9 @@ OPSET = 17
 IR_VERSION = 8  # what ONNX Runtime and Triton have read for years
 
 
-def bag_graph(coefficients: npt.NDArray[np.float64], intercepts: npt.NDArray[np.float64], *, temperature: float) -> bytes:
+def bag_graph(
+    coefficients: npt.NDArray[np.float64], intercepts: npt.NDArray[np.float64], *, temperature: float
+) -> bytes:
     """The serialized model. Coefficients are (ids x classes); one row of zeros is added at the end, for padding."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper

@@ -1,8 +1,12 @@
 """The linear classifier: one fit over a weighted bag, its margins, and its coefficients as plain arrays.
 
 What belongs here: LinearSVC and the shapes around it. What does not: text, folds and calibration.
+
+The dual solver, measured against the primal one, which needs no random numbers and so could run in threads: 2.1 s against 2.9
+(and 18.7 at the same tolerance) on banking77, 5.8 s against 52 on 20,000 tickets with customer facts, equal accuracy.
 """
 
+import threading
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +18,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 TOLERANCE = 1e-2  # liblinear's own default is 0.1; scikit-learn's 1e-4 takes a third longer for the same labels
+_ONE_AT_A_TIME = threading.Lock()
 ABSENT = -10.0  # margin of a class that the fitted rows did not have; fitted margins stay within a few units
 
 
@@ -43,7 +48,8 @@ def fit_linear(weighted: Any, labels: Ints, *, classes: int, regularization: flo
         intercepts[present] = 0.0
         return Linear(coefficients, intercepts, True), None
     classifier = LinearSVC(C=regularization, tol=TOLERANCE, dual=True, random_state=0, max_iter=2000)
-    with warnings.catch_warnings(record=True) as caught:
+    # liblinear draws from one generator a process: two fits at a time would give other coefficients each time
+    with _ONE_AT_A_TIME, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         classifier.fit(weighted, labels)
     learned, bias = classifier.coef_, classifier.intercept_

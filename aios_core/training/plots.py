@@ -14,13 +14,17 @@ def calibration_plot(reliability: Mapping[str, Sequence[float]], curve: Mapping[
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 3.2), dpi=90, layout="constrained")
+    figure = Figure(figsize=(7.2, 3.2), dpi=80, layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
-    low = max(0.0, min(min(reliability["confidence"]), min(reliability["accuracy"])) - 0.05)
+    low = max(0.0, min(*reliability["confidence"], *reliability["accuracy"]) - 0.05)
     left.plot([low, 1], [low, 1], color=INK, linewidth=0.8, linestyle="--", label="perfect")
-    left.plot(reliability["confidence"], reliability["accuracy"], color=BLUE, marker="o", markersize=4, label="this version")
-    left.set(xlabel="confidence", ylabel="accuracy", title="Calibration, out of fold", xlim=(low, 1.01), ylim=(low, 1.01))
+    left.plot(
+        reliability["confidence"], reliability["accuracy"], color=BLUE, marker="o", markersize=4, label="this version"
+    )
+    left.set(
+        xlabel="confidence", ylabel="accuracy", title="Calibration, out of fold", xlim=(low, 1.01), ylim=(low, 1.01)
+    )
     left.legend(frameon=False, fontsize=8)
     right.plot(curve["coverage"], curve["accuracy"], color=BLUE, label="seen")
     right.plot(curve["coverage"], curve["accuracy_lower"], color=ORANGE, linestyle="--", label="99% bound")

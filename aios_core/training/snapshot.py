@@ -41,7 +41,9 @@ def snapshot_from_bytes(content: bytes) -> pa.Table:
     try:
         return pq.read_table(pa.BufferReader(content))
     except (pa.ArrowInvalid, OSError) as error:
-        raise ModelError(f"the training snapshot can't be read as Parquet ({error}); materialize the training set again") from error
+        raise ModelError(
+            f"the training snapshot can't be read as Parquet ({error}); materialize the training set again"
+        ) from error
 
 
 def _plain(value: Any) -> str:

@@ -26,6 +26,7 @@ def batch_page(opened: Opened, person: Reader, now: Now, automation: str, batch:
         level=service_level(waiting_since=found.waiting_since, due_at=found.due_at, now=now),
         rows=rows,
         shown=SHOWN,
+        skipped=opened.views.skipped(automation=automation, batch=batch, actor=person.username),
         next_batch=others[0] if others else None,
         after=after_verdict(opened, after, person, now),
         now=now,

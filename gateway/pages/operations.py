@@ -1,6 +1,6 @@
 """For machines: is the process alive, can it work, and what does it count."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from aios_core.errors import AiosError

@@ -1,38 +1,50 @@
 """The front page: what waits, for how long, and how much time is left."""
 
-from fastapi import APIRouter, Response
-from itertools import groupby
+from dataclasses import dataclass
+from datetime import timedelta
 
-from aios_core.review.service_level import service_level
+from fastapi import APIRouter, Response
+
+from aios_core.review.service_level import ServiceLevel, service_level
 from gateway.dependencies import Now, Opened, Reader
+from resources.reviews import Batch
 
 router = APIRouter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One open batch as the page lists it."""
+
+    batch: Batch
+    level: ServiceLevel
+    age: timedelta
 
 
 @router.get("/")
 @router.get("/batches")
 def overview(opened: Opened, person: Reader, now: Now) -> Response:
     batches = opened.reviews.batches(states=("open", "done"))
-    rows = [
-        {
-            "batch": b,
-            "level": service_level(waiting_since=b.waiting_since, due_at=b.due_at, now=now),
-            "age": now - b.waiting_since,
-        }
+    lines = [
+        Line(
+            batch=b,
+            level=service_level(waiting_since=b.waiting_since, due_at=b.due_at, now=now),
+            age=now - b.waiting_since,
+        )
         for b in batches
+        if b.left
     ]
-    undecided = [r for r in rows if r["batch"].left]
-    by_automation = {
-        name: list(group)
-        for name, group in groupby(sorted(undecided, key=lambda r: r["batch"].automation), lambda r: r["batch"].automation)
-    }
+    automations: dict[str, list[Line]] = {}
+    for line in lines:
+        automations.setdefault(line.batch.automation, []).append(line)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     return opened.pages.render(
         "overview.html",
         person=person,
-        totals=opened.views.overview(actor=person.username, since=now.replace(hour=0, minute=0, second=0, microsecond=0)),
-        late=sum(r["level"].level == "late" for r in undecided),
-        automations=by_automation,
-        closing=[r["batch"] for r in rows if not r["batch"].left],
+        totals=opened.views.overview(actor=person.username, since=midnight),
+        late=sum(line.level.level == "late" for line in lines),
+        automations=dict(sorted(automations.items())),
+        closing=[b for b in batches if not b.left],
         incidents=opened.views.incidents(),
         now=now,
     )

@@ -13,7 +13,9 @@ router = APIRouter()
 
 
 @router.get("/sign-in")
-def sign_in_page(opened: Opened, found: MaybeSession, next: str = "/", ended: bool = False, lost: bool = False) -> Response:
+def sign_in_page(
+    opened: Opened, found: MaybeSession, next: str = "/", ended: bool = False, lost: bool = False
+) -> Response:
     if found is not None:
         return RedirectResponse(local_path(next), status_code=303)
     return opened.pages.render(
@@ -37,7 +39,9 @@ def sign_in(
     result = opened.users.sign_in(username, password, client=client, now=now)
     if result.user is None:
         seconds = math.ceil(result.wait.total_seconds())
-        error = "Name or password is wrong." if not seconds else f"Too many failed tries. Try again in {seconds} seconds."
+        error = (
+            "Name or password is wrong." if not seconds else f"Too many failed tries. Try again in {seconds} seconds."
+        )
         return opened.pages.render(
             "sign_in.html",
             status=429 if seconds else 401,

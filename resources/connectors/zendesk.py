@@ -62,6 +62,7 @@ class ZendeskConnector:
             name="zendesk", base_url=url, auth=(f"{email}/token", token), transport=transport, sleep=sleep
         )
         self._fields: Fields | None = None
+        self._has_show_many = True
 
     def read(self, *, object: str, cursor: str | None) -> Iterator[Page]:
         """Pages of up to 1,000, the next one fetched while this one is landed."""
@@ -138,16 +139,31 @@ class ZendeskConnector:
         return settled
 
     def _show_many(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The tickets that are there. Without `show_many`, which not every helpdesk of this API has, one by one."""
         numbers = [i for i in ids if i.isascii() and i.isdigit()]
         if not numbers:
             return {}
+        if self._has_show_many:
+            try:
+                body = self._http.get("/api/v2/tickets/show_many.json", ids=",".join(numbers))
+                return {str(t["id"]): t for t in body.get("tickets") or () if isinstance(t, dict) and "id" in t}
+            except SourceRefused as error:
+                if error.status not in (400, 404):
+                    raise
+                self._has_show_many = False
+        shown = ((i, self._show(i)) for i in numbers)
+        return {i: ticket for i, ticket in shown if ticket is not None}
+
+    def _show(self, ticket_id: str) -> dict[str, Any] | None:
         try:
-            body = self._http.get("/api/v2/tickets/show_many.json", ids=",".join(numbers))
+            ticket = self._http.get(f"/api/v2/tickets/{ticket_id}.json").get("ticket")
         except SourceRefused as error:
-            if error.status != 404:
-                raise
-            return {}
-        return {str(t["id"]): t for t in body.get("tickets") or () if isinstance(t, dict) and "id" in t}
+            if error.status == 404:
+                return None
+            raise
+        if not isinstance(ticket, dict):
+            raise SourceMalformed(f"zendesk: ticket {ticket_id} came without its fields; try again later")
+        return ticket
 
     def _update_many(self, updates: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
         """Place in `updates` -> the job's result for it."""

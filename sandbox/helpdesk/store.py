@@ -39,6 +39,7 @@ from sandbox.helpdesk.lifecycle import (
 from sandbox.helpdesk.texts import Texts
 from sandbox.world.arrivals import Block
 from sandbox.world.queues import PRIORITIES, group_id
+from sandbox.world.spec import QUIET_SECONDS
 from sandbox.world.tickets import CLOSE_AFTER_HOURS, PRODUCTS, TicketColumns
 from sandbox.world.world import World
 from sandbox.world.writer import Text
@@ -48,6 +49,7 @@ HOUR_US = int(HOUR * SECOND)
 PROTEST_HOURS = 12
 """A ticket that a client solved in the wrong queue is reopened by its customer after this long."""
 NEVER_LABELLED = -1
+CALM_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +113,17 @@ class TicketStore:
     # -- building -----------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        """Lay out everything that happened before the clock starts, without walking through it event by event."""
+        """Lay out everything that happened before the clock starts, without walking through it event by event.
+
+        What agents did just before the start, or would do just after it, waits for a quarter of an hour: all of the past
+        can be exported at once, guard or no guard, and whoever runs right after the start sees the same world each time.
+        """
         ats, places = [], []
         for block in self.world.past():
             columns = self.world.columns(block)
             times = event_times(columns, agents_start=block.start if block.kind == "history" else 0.0)
             first = self._append(block, columns)
-            happened = times <= 0.0
+            happened = times <= -QUIET_SECONDS
             last = np.where(happened, times, -np.inf).argmax(axis=1)
             ats.append(np.take_along_axis(times, last[:, None], axis=1)[:, 0])
             places.append(np.arange(first, first + len(columns)))
@@ -160,7 +166,7 @@ class TicketStore:
                 self.solved_us[place] = self._moment(due[SOLVE])
             following = next((later for later in range(kind + 1, 5) if due[later] == due[later]), None)
             if following is not None:
-                self._push(place, following, self._moment(due[following]))
+                self._push(place, following, self._moment(max(due[following], CALM_SECONDS + place % 60)))
 
     def _moment(self, relative: float) -> int:
         return self.start + round(relative * SECOND)

@@ -96,13 +96,13 @@ def _draw_facts(rng: np.random.Generator, segment: NDArray[np.int8]) -> Facts:
     tenure = np.minimum(rng.exponential(30.0, count), 180).astype(np.int32)
     lines = 1 + np.where(segment == 0, 0, rng.poisson(np.where(segment == 2, 12, 3), count))
     spend = np.round(PLAN_SPEND[plan] * lines * rng.lognormal(0, 0.2, count), 2)
-    risk = 0.42 - 0.008 * tenure + 0.12 * (plan == 0) - 0.10 * (segment > 0) + rng.normal(0, 0.17, count)
+    odds = 0.1 - 0.025 * tenure + 0.6 * (plan == 0) - 0.5 * (segment > 0) + rng.normal(0, 0.8, count)
     return Facts(
         plan=plan,
         segment=segment,
         tenure=tenure,
         spend=spend,
-        churn=np.round(np.clip(risk, 0.01, 0.99), 3).astype(np.float64),
+        churn=_risk(odds),
         autopay=rng.random(count) < 0.62,
     )
 
@@ -118,6 +118,12 @@ def _change_facts(rng: np.random.Generator, before: Facts) -> Facts:
         segment=before.segment,
         tenure=before.tenure + 1,
         spend=spend,
-        churn=np.round(np.clip(before.churn + rng.normal(0, 0.2, count), 0.01, 0.99), 3).astype(np.float64),
+        churn=_risk(np.log(before.churn / (1 - before.churn)) + rng.normal(0, 1, count)),
         autopay=np.where(moves_plan, before.autopay, ~before.autopay),
     )
+
+
+def _risk(odds: Floats) -> Floats:
+    """A probability from log odds, never quite 0 or 1."""
+    risk: Floats = np.clip(1 / (1 + np.exp(-odds)), 0.001, 0.999)
+    return risk.round(3)

@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sandbox.world.customers import Facts
+
 QUEUES: Final = (
     "billing",
     "outage",
@@ -53,26 +55,38 @@ def group_id(queue: int) -> int:
     return FIRST_GROUP_ID + queue
 
 
-def profile_of(segment: NDArray[np.int8], tenure: NDArray[np.int32], churn: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Which of the 18 customer profiles each customer is: segment x tenure band x churn risk."""
-    band = np.digitize(tenure, TENURE_EDGES)
-    return (segment.astype(np.intp) * 3 + band) * 2 + (churn > HIGH_CHURN)
+def profile_of(facts: Facts) -> NDArray[np.intp]:
+    """Which of the 48 customer profiles each customer is: tenure band x segment x churn x payment x plan."""
+    band = np.digitize(facts.tenure, TENURE_EDGES)
+    parts = (facts.segment > 0, facts.churn > HIGH_CHURN, facts.autopay, facts.plan >= 2)
+    profile = band.astype(np.intp)
+    for part in parts:
+        profile = profile * 2 + part
+    return profile
 
 
 def topic_table(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cumulative shares of the queues for each customer profile: shape (18, 10)."""
-    table = np.tile(shares, (18, 1))
-    for profile in range(18):
-        segment, band, churning = profile // 6, profile // 2 % 3, profile % 2
-        row = table[profile]
-        if segment:
-            row[INDEX["plan_change"]] *= 1.5
-            row[INDEX["cancellation"]] *= 0.7
-        if band == 0:
-            row[[INDEX["activation"], INDEX["porting"]]] *= 2.5
-            row[INDEX["cancellation"]] *= 0.4
-        if churning:
-            row[[INDEX["cancellation"], INDEX["complaint"]]] *= 1.8
+    """Cumulative shares of the queues for each customer profile: shape (48, 10)."""
+    table = np.array([shares * _leaning(profile) for profile in range(48)])
     cumulative: NDArray[np.float64] = np.cumsum(table / table.sum(axis=1, keepdims=True), axis=1)
-    cumulative[:, -1] = 1.0
     return cumulative
+
+
+def _leaning(profile: int) -> NDArray[np.float64]:
+    """How much more a customer of this profile writes to each queue: what makes CRM facts worth having."""
+    profile, high_plan = divmod(profile, 2)
+    profile, autopay = divmod(profile, 2)
+    profile, churning = divmod(profile, 2)
+    band, business = divmod(profile, 2)
+    leaning = np.ones(len(QUEUES))
+    for applies, factors in (
+        (business, {"plan_change": 2.0, "cancellation": 0.6, "billing": 0.8}),
+        (band == 0, {"activation": 3.5, "porting": 2.2, "cancellation": 0.3, "device": 0.5}),
+        (band == 2, {"device": 1.5, "activation": 0.5}),
+        (churning, {"cancellation": 2.2, "complaint": 1.3}),
+        (autopay, {"fraud": 1.5, "billing": 0.85}),
+        (high_plan, {"roaming": 1.8, "outage": 0.85}),
+    ):
+        for queue, factor in factors.items() if applies else ():
+            leaning[INDEX[queue]] *= factor
+    return leaning

@@ -138,7 +138,7 @@ def _normal(first: Floats, second: Floats) -> Floats:
 
 
 def _topics(spec: WorldSpec, facts: Facts, created: Floats, u: Floats) -> Codes:
-    profile = profile_of(facts.segment, facts.tenure, facts.churn)
+    profile = profile_of(facts)
     usual = _drawn(u, topic_table(SHARES)[profile])
     shifted_at = spec.drift_at("class_shift")
     if not (created >= shifted_at).any():

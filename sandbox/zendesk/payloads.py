@@ -195,7 +195,7 @@ class Payloads:
             "agent_can_edit": True,
             "tag": None,
             "removable": key is not None,
-            "agent_description": None,
+            "agent_description": "",
             "created_at": made,
             "updated_at": made,
         }

@@ -277,7 +277,7 @@ class ZendeskApi:
         sandbox.tick()
         key = request.headers.get("idempotency-key")
         job_id = hashlib.md5(f"{len(sandbox.jobs)}/{sandbox.clock.now()}".encode(), usedforsecurity=False).hexdigest()
-        results = [self._one_of_many(number, fields, key, job_id) for number, fields in enumerate(wanted)]
+        results = [self._one_of_many(fields, key, job_id) for fields in wanted]
         sandbox.jobs[job_id] = {
             "results": results,
             "total": len(wanted),
@@ -298,9 +298,9 @@ class ZendeskApi:
             raise bad_request("InvalidFormat", 'the body must be {"tickets": [{"id": …, …}, …]}')
         return tickets
 
-    def _one_of_many(self, number: int, fields: Json, key: str | None, job_id: str) -> Json:
+    def _one_of_many(self, fields: Json, key: str | None, job_id: str) -> Json:
         ticket_id = fields.get("id")
-        result: Json = {"id": ticket_id, "index": number, "action": "update"}
+        result: Json = {"id": ticket_id, "action": "update"}
         key = str(fields.get("idempotency_key") or key) if fields.get("idempotency_key") or key else None
         place = self._sandbox.helpdesk.place_of(ticket_id) if isinstance(ticket_id, int) else None
         if place is None:

@@ -73,7 +73,9 @@ def sign_in(chromium, live: Live):
     contexts, problems = [], []
 
     def opened(username: str = "ana", **options):
-        context = chromium.new_context(base_url=live.address, **({"viewport": {"width": 1280, "height": 900}} | options))
+        context = chromium.new_context(
+            base_url=live.address, **({"viewport": {"width": 1280, "height": 900}} | options)
+        )
         contexts.append(context)
         context.set_default_timeout(5_000)
         page = context.new_page()

@@ -10,7 +10,9 @@ import pytest
 from argon2 import PasswordHasher
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # its deprecation of httpx is starlette's affair: nothing else drives an app in process
+    warnings.simplefilter(
+        "ignore"
+    )  # its deprecation of httpx is starlette's affair: nothing else drives an app in process
     from fastapi.testclient import TestClient
 
 from gateway.app import create_app
@@ -60,7 +62,8 @@ class Browser(TestClient):
         """Signed in, as after the form, without the cost of the password's hash."""
         services = self.app.state.services
         user = services.users.get(username)
-        self.cookies.set(COOKIE, services.sessions.start(username=username, stamp=user.stamp, now=services.clock()))
+        cookie = services.sessions.start(username=username, stamp=user.stamp, now=services.clock())
+        self.cookies.set(COOKIE, cookie, domain="testserver.local")
         self.see("/")
         return self
 

@@ -1,10 +1,15 @@
 """Recording decisions: all or nothing, once, from anywhere, with what follows; and reading them back."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Sequence
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -114,6 +119,43 @@ def test_a_failure_half_way_leaves_nothing_behind(database: Database) -> None:
     with pytest.raises(Exception, match="broken"):
         record(database, decisions([ticket(1)]))
     assert everything(database) == [[], [], [], [], []]
+
+
+RECORDING = """
+import os, sys
+from resources.database import Database
+from resources.decisions import DecisionStore
+from tests.resources.deciding import NOW, POLICY, automation, decisions, ticket
+
+store, made = DecisionStore(Database(sys.argv[1])), decisions([ticket(i) for i in range(600)])
+os.write(1, b"go")
+for start in range(0, 600, 20):
+    store.record(made[start : start + 20], automation=automation(), policy_text=POLICY, now=NOW)
+"""
+
+
+def test_a_recorder_killed_at_any_instant_leaves_nothing_half_done(database: Database, database_url: str) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", RECORDING, database_url], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+    )
+    assert child.stdout is not None
+    try:
+        assert child.stdout.read(2) == b"go"
+        while not rows(database, "select 1 from decisions limit 1"):
+            time.sleep(0.005)
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait(timeout=10)
+        child.stdout.close()
+    [(recorded,)] = rows(database, "select count(*) from decisions")
+    assert 0 < recorded < 600
+    assert recorded % 20 == 0
+    assert Ledger(database).verify().ok
+    made = decisions([ticket(i) for i in range(600)])
+    assert record(database, made).new == 600 - recorded
+    assert rows(database, "select count(*), count(distinct decision_id) from outbox") == [(400, 400)]
+    assert rows(database, "select count(*) from review_cases") == [(200,)]
+    assert Ledger(database).verify().ok
 
 
 def test_a_decision_made_under_other_rules_is_refused(database: Database) -> None:
@@ -293,7 +335,9 @@ def test_20_000_decisions_are_recorded_in_seconds(database: Database) -> None:
     seconds = time.perf_counter() - started
     assert (recorded.new, recorded.actions, recorded.cases) == (20_000, 13_334, 6_666)
     assert seconds < 15  # about 2 s on an idle machine; the machine is shared
-    print(f"recorded 20,000 decisions in {seconds:.2f} s")
+    started = time.perf_counter()
+    assert Ledger(database).verify().ok
+    print(f"recorded 20,000 decisions in {seconds:.2f} s, verified in {time.perf_counter() - started:.2f} s")
 
 
 def _clear(database: Database) -> None:

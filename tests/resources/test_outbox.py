@@ -194,6 +194,62 @@ def test_a_newer_decision_recorded_while_sending_in_vain_is_obeyed(database: Dat
     assert states(database) == {"sent": 1, "superseded": 1}
 
 
+def test_a_conflict_with_a_ticket_that_was_decided_again_asks_nobody(database: Database) -> None:
+    fill(database, 1)
+    later = ticket(0)["known_at"] + timedelta(hours=1)
+    newer = decisions([ticket(0, ticket_version="v2", known_at=later)], CARE, probabilities=SURE)
+
+    class Moved(FakeHelpdesk):
+        def write(self, actions: Sequence[OutboxAction]) -> list[WriteResult]:
+            after = NOW + timedelta(seconds=1)
+            DecisionStore(database).record(newer, automation=CARE, policy_text=POLICY, now=after)
+            return super().write(actions)
+
+    assert deliver(database, Moved({"0": "conflict"})) == Delivered(conflicts=1)
+    assert column(database, "select count(*) from review_cases") == [0]
+
+
+def test_recording_and_delivering_at_once_leave_only_the_last_text_in_effect(database: Database) -> None:
+    """Tickets change all the time while they are sent, and some writes conflict, which opens and withdraws cases."""
+    rounds, tickets, errors = 6, 12, []
+    last = f"v{rounds - 1}"
+
+    def change() -> None:
+        for step in range(rounds):
+            known_at = NOW + timedelta(minutes=step)
+            rows = [ticket(i, ticket_version=f"v{step}", known_at=known_at) for i in range(tickets)]
+            shares = [[0.02, 0.03, 0.95]] if step == rounds - 1 else [*SURE, [0.4, 0.35, 0.25]]
+            made = decisions(rows, CARE, probabilities=shares)
+            at = NOW + timedelta(seconds=step)
+            DecisionStore(database).record(made, automation=CARE, policy_text=POLICY, now=at)
+
+    def send(number: int) -> None:
+        for step in range(rounds * 2):
+            conflicts = {str(i): "conflict" for i in range(tickets) if (i + step + number) % 3 == 0}
+            deliver(database, FakeHelpdesk(conflicts), now=NOW + timedelta(hours=1))
+
+    def run(work: Any, *args: Any) -> None:
+        try:
+            work(*args)
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(change,))]
+    threads += [threading.Thread(target=run, args=(send, number)) for number in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert errors == []
+    deliver(database, FakeHelpdesk(), now=NOW + timedelta(hours=2))
+    assert "pending" not in states(database)
+    of = "from {} join decisions d using (decision_id) where d.ticket_version {} '" + last + "'"
+    assert column(database, "select count(distinct d.ticket_id) " + of.format("outbox", "=")) == [tickets]
+    assert column(database, "select count(*) " + of.format("review_cases", "<>")) == [0]
+    assert Ledger(database).verify().ok
+
+
 def test_dry_run_and_other_targets_are_never_sent(database: Database) -> None:
     dry = automation(actions={"source": "helpdesk", "dry_run": True})
     made = decisions([ticket(0)], dry, probabilities=SURE)

@@ -126,7 +126,7 @@ def test_the_second_person_gets_another_case(database):
 
 
 def test_people_asking_at_once_never_get_the_same_case(database_url, database):
-    store, batch = made(database, 12)
+    _, batch = made(database, 12)
 
     def work(index: int) -> str | None:
         with Database(database_url, max_size=1) as own:
@@ -275,6 +275,27 @@ def test_a_reviewer_can_close_a_batch_and_then_nothing_is_undone(database):
     case = store.cases(automation="escalations", batch=batch.batch)[0]
     with pytest.raises(ReviewConflict, match="its batch is done"):
         store.undo(case.case_id, actor="ana", now=NOW)
+
+
+def test_a_batch_reported_as_finished_stays_so_whatever_comes_after(database):
+    store, batch = made(database, 1)
+    decide_all(store, batch)
+    assert store.finished_batches("escalations", now=NOW + 11 * MINUTE) == [batch.batch]
+    case = store.cases(automation="escalations", batch=batch.batch)[0]
+    with pytest.raises(ReviewConflict, match="its batch is done"):  # a clock that runs behind asks for it
+        store.undo(case.case_id, actor="ana", now=NOW + 9 * MINUTE)
+    record(database, [Wanted(ticket_id="later")])
+    (other,) = store.make_batches(automation=AUTOMATION, now=NOW + 12 * MINUTE)
+    assert other.batch == f"{batch.batch}.2"
+    assert store.finished_batches("escalations", now=NOW) == [batch.batch]
+
+
+def test_a_complete_batch_is_not_filled_while_its_last_verdict_may_be_undone(database):
+    store, batch = made(database, 1)
+    decide_all(store, batch)
+    record(database, [Wanted(ticket_id="later")])
+    (other,) = store.make_batches(automation=AUTOMATION, now=NOW)
+    assert other.batch == f"{batch.batch}.2"
 
 
 def test_collecting_gives_outcomes_assignments_and_a_ledger_entry_once(database):

@@ -18,7 +18,6 @@ import orjson
 from resources.connectors.files.streams import MAX_LINE, FileUnreadable
 
 MAX_RECORD_BYTES = MAX_LINE
-MAX_RECORD_LINES = 20_000
 GROUP = 1000
 
 
@@ -183,7 +182,7 @@ class _CsvReader:
             gathered.append(line)
             quotes += line.count(b'"')
             size += len(line)
-            if quotes % 2 == 0 or not whole or len(gathered) >= MAX_RECORD_LINES or size >= MAX_RECORD_BYTES:
+            if quotes % 2 == 0 or not whole or size >= MAX_RECORD_BYTES:
                 break
         return gathered or None
 

@@ -41,9 +41,9 @@ def open_bytes(path: Path, *, encoding: str = "utf-8") -> io.BufferedReader:
     raw: Any
     match COMPRESSED.get(path.suffix.lower()):
         case "gzip":
-            raw = gzip.GzipFile(path, "rb")
+            raw = _Piecewise(gzip.GzipFile(path, "rb"))
         case "bz2":
-            raw = bz2.BZ2File(path, "rb")
+            raw = _Piecewise(bz2.BZ2File(path, "rb"))
         case "zstd":
             import pyarrow as pa
 
@@ -88,6 +88,25 @@ def file_hash(path: Path) -> str:
     """Of the bytes on disk."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+class _Piecewise(io.RawIOBase):
+    """Gives what is there. The archive's own `readinto` fills the whole buffer, or loses it where the archive is cut off."""
+
+    def __init__(self, archive: gzip.GzipFile | bz2.BZ2File) -> None:
+        self._archive = archive
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._archive.read1(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._archive.close()
+        super().close()
 
 
 class _Transcoded(io.RawIOBase):

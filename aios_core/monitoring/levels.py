@@ -1,0 +1,217 @@
+"""One column cut into levels: deciles of the reference for numbers, categories for the rest, and how many rows fall in each.
+
+What belongs here: cutting, counting, and joining levels that are too thin to compare. What does not: the drift statistic,
+which Evidently computes (`report.py`), and what counts as drift (`drift.py`).
+
+Levels come from the reference alone, so that counts of any two windows add up: a window is a sum, never a re-read.
+Everything a number column can do to a comparison ends here: one text of a megabyte, infinities and nulls each fall into
+a level like any other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from aios_core.monitoring.errors import MonitorError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Kind = Literal["numeric", "categorical"]
+Counts = npt.NDArray[np.int64]
+
+DECILES = 10
+DISCRETE = 20  # a number column with at most this many values in the reference is compared value by value
+MAX_CATEGORIES = 200
+EXPECTED = 5  # fewest rows that a level should have in the window: the usual rule for chi-square tables
+NEW, MISSING, REST = "(new)", "(missing)", "(rest)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """How one column is cut. `edges` are the upper ends of all number levels but the last; else `values` are the levels.
+
+    Counts have one entry a level, then three more: the rest (categories beyond the most frequent 200), new values, and
+    missing ones.
+    """
+
+    kind: Kind
+    edges: tuple[float, ...] = ()
+    values: tuple[Any, ...] = ()
+    rest: frozenset[Any] = frozenset()
+
+    @property
+    def size(self) -> int:
+        """Number of counts."""
+        return (len(self.values) if self.values or not self.edges else len(self.edges) + 1) + 3
+
+
+def levels_of(reference: pd.Series) -> Levels:
+    """Cut a reference column. Numbers by their deciles, or value by value where there are at most 20 of them."""
+    import pandas as pd
+
+    if not _is_number(reference):
+        counted = _text(reference).value_counts()
+        # ties by name, so that the same reference is always cut alike
+        ordered = sorted(counted.index, key=lambda v: (-int(counted[v]), v))
+        return Levels(
+            kind="categorical", values=tuple(ordered[:MAX_CATEGORIES]), rest=frozenset(ordered[MAX_CATEGORIES:])
+        )
+    numbers = _numbers(reference)
+    numbers = numbers[~np.isnan(numbers)]
+    distinct = np.sort(pd.unique(numbers))
+    if len(distinct) <= DISCRETE:
+        return Levels(kind="numeric", values=tuple(float(v) for v in distinct))
+    # observed values, not interpolated ones: a tie then falls on the same side in every window
+    edges = np.unique(np.quantile(numbers, np.arange(1, DECILES) / DECILES, method="inverted_cdf"))
+    return Levels(kind="numeric", edges=tuple(float(v) for v in edges))
+
+
+def count(levels: Levels, column: pd.Series, *, name: str) -> Counts:
+    """Rows of `column` in each level. Raises MonitorError where a number column holds text."""
+    if levels.kind == "numeric":
+        return _count_numbers(levels, _numbers(column, name=name))
+    counted = _text(column).value_counts()
+    places = {value: i for i, value in enumerate(levels.values)}
+    found = np.zeros(levels.size, dtype=np.int64)
+    for value, rows in counted.items():
+        found[places.get(value, -3 if value in levels.rest else -2)] += int(rows)
+    found[-1] = len(column) - int(counted.sum())
+    return found
+
+
+def _count_numbers(levels: Levels, numbers: npt.NDArray[np.float64]) -> Counts:
+    found = np.zeros(levels.size, dtype=np.int64)
+    present = numbers[~np.isnan(numbers)]
+    found[-1] = len(numbers) - len(present)
+    if levels.edges:
+        found[:-3] = np.bincount(np.searchsorted(levels.edges, present, side="left"), minlength=len(levels.edges) + 1)
+        return found
+    values = np.asarray(levels.values, dtype=np.float64)
+    if len(values) == 0:
+        found[-2] = len(present)
+        return found
+    places = np.minimum(np.searchsorted(values, present), len(values) - 1)
+    known = values[places] == present
+    found[:-3] = np.bincount(places[known], minlength=len(values))
+    found[-2] = int((~known).sum())
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Levels thick enough to compare, with the rows of both sides; levels empty on both sides are left out."""
+
+    labels: tuple[str, ...]
+    reference: Counts
+    current: Counts
+
+    @property
+    def expected_levels(self) -> int:
+        """Levels that the reference has rows in: they bring the chance part of the statistic."""
+        return int((self.reference > 0).sum())
+
+
+def compare(levels: Levels, reference: Counts, current: Counts) -> Compared:
+    """Join neighbouring levels (numbers) or the rarest ones (categories) until each expects at least five rows.
+
+    Without it a thin level that happens to be empty adds ln(share / 0.0001) to the statistic: 77 queues in a day of 200
+    tickets looked drifted (0.34) when they were not.
+    """
+    total = max(int(reference.sum()), 1)
+    expected = reference[:-3] / total * int(current.sum())
+    groups: list[list[int]] = []
+    weight = 0.0
+    for place in range(len(expected)):
+        if not groups or weight >= EXPECTED:
+            groups.append([])
+            weight = 0.0
+        groups[-1].append(place)
+        weight += float(expected[place])
+    if weight < EXPECTED and len(groups) > 1:
+        last = groups.pop()
+        groups[-1].extend(last)
+    groups += [[len(expected) + i] for i in range(3)]
+    sums = [(g, int(reference[g].sum()), int(current[g].sum())) for g in groups]
+    kept = [(g, r, c) for g, r, c in sums if r or c]
+    return Compared(
+        labels=tuple(_unique([_label(levels, g) for g, _, _ in kept])),
+        reference=np.array([r for _, r, _ in kept], dtype=np.int64),
+        current=np.array([c for _, _, c in kept], dtype=np.int64),
+    )
+
+
+def _label(levels: Levels, places: list[int]) -> str:
+    """What a reader sees. Number levels start with their place, since Evidently sorts labels as text."""
+    own, first, last = levels.size - 3, places[0], places[-1]
+    if first >= own:
+        return (REST, NEW, MISSING)[first - own]
+    if levels.edges:
+        low = f"over {levels.edges[first - 1]:.4g}" if first else ""
+        high = f"to {levels.edges[last]:.4g}" if last < len(levels.edges) else ""
+        return f"{first + 1:02d}: {' '.join(p for p in (low, high) if p) or 'any'}"
+    if len(places) == 1:
+        value = levels.values[first]
+        return f"{first + 1:02d}: {value:g}" if levels.kind == "numeric" else _quoted(value)
+    if levels.kind == "numeric":
+        return f"{first + 1:02d}: {levels.values[first]:g} to {levels.values[last]:g}"
+    return f"{_quoted(levels.values[first])} and {len(places) - 1} rarer"
+
+
+def _quoted(value: str) -> str:
+    """A category that is called like one of our own levels, or is empty, is shown in quotes."""
+    shown = value if len(value) <= 40 else f"{value[:39]}…"
+    return repr(shown) if shown in (NEW, MISSING, REST) or not shown.strip() else shown
+
+
+def _unique(labels: Sequence[str]) -> list[str]:
+    """Cut or rounded labels may be equal; a level must not be counted into another."""
+    seen: dict[str, int] = {}
+    result = []
+    for label in labels:
+        seen[label] = seen.get(label, 0) + 1
+        result.append(label if seen[label] == 1 else f"{label} #{seen[label]}")
+    return result
+
+
+def spread(counts: Counts, rows: int) -> Counts:
+    """The same shares in `rows` rows, by largest remainder; counts that fit already stay as they are."""
+    total = int(counts.sum())
+    if total <= rows:
+        return counts
+    exact = counts * (rows / total)
+    down = np.floor(exact).astype(np.int64)
+    left = rows - int(down.sum())
+    down[np.argsort(down - exact, kind="stable")[:left]] += 1
+    return down
+
+
+def _is_number(column: pd.Series) -> bool:
+    from pandas.api import types
+
+    return types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
+
+
+def _numbers(column: pd.Series, *, name: str = "") -> npt.NDArray[np.float64]:
+    """As floats; what is not finite counts as missing."""
+    import pandas as pd
+
+    try:
+        numbers = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ValueError, TypeError) as error:
+        raise MonitorError(
+            f"column {name}: the model's reference holds numbers, this window holds text ({error}); "
+            "correct the source's mapping, or train a version on the new kind"
+        ) from error
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def _text(column: pd.Series) -> pd.Series:
+    """Present values as text."""
+    present: pd.Series = column.dropna().map(str)
+    return present

@@ -1,0 +1,106 @@
+"""Evidently's part: the drift score of each column, and the page to open.
+
+What belongs here: the only code that knows Evidently. What does not: cutting columns into levels (`levels.py`) and judging
+the scores (`drift.py`).
+
+Evidently is given rows that have the levels' counts, each column for itself. Its own binning of raw numbers (equal widths
+over both samples together) lets one outlier squeeze everything into a single bin and hide any drift; deciles of the
+reference don't. At most 5,000 rows a side are handed over, with the shares of all (largest remainder): PSI then stays within
+0.001 of the whole, a million rows cost what five thousand do, and no level but an empty one is below the share of 0.0001
+that Evidently puts in place of zero.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aios_core.monitoring.errors import MonitorError
+from aios_core.monitoring.levels import Compared, Counts, spread
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_ROWS = 5_000
+METHOD = "psi"  # Evidently's name for the population stability index
+DRIFTED_COLUMNS = "evidently:metric_v2:DriftedColumnsCount"
+VALUE_DRIFT = "evidently:metric_v2:ValueDrift"
+
+
+class EvidentlyReport:
+    """One run of Evidently over compared columns: `scores` by column, `page` as HTML bytes."""
+
+    def __init__(
+        self, compared: Mapping[str, Compared], *, limits: Mapping[str, float], share_limit: float, page: bool
+    ) -> None:
+        try:
+            self._snapshot = _run(compared, limits, share_limit, page=page)
+            self.scores = _scores(self._snapshot)
+        except MonitorError:
+            raise
+        except Exception as error:  # whatever goes wrong in there must not read as "no drift"
+            raise MonitorError(f"Evidently could not compare {', '.join(compared)}: {error!r}") from error
+        unusable = [c for c in compared if not math.isfinite(self.scores.get(c, math.nan))]
+        if unusable:
+            raise MonitorError(f"Evidently gave no usable score for {', '.join(unusable)}; look at these columns' values")
+
+    def page(self, *, headline: str) -> bytes:
+        """The page, 4 MB with all its scripts inside, with our own verdict on top of it."""
+        try:
+            text: str = self._snapshot.get_html_str(as_iframe=False)
+        except Exception as error:
+            raise MonitorError(f"Evidently could not render its report: {error!r}") from error
+        banner = (
+            '<p style="font:16px/1.4 system-ui,sans-serif;margin:0;padding:12px 24px;background:#f3f4f6;color:#111">'
+            f"{html.escape(headline)}</p>"
+        )
+        head, body, rest = text.partition("<body>")
+        return f"{head}{body}{banner}{rest}".encode() if body else f"{banner}{text}".encode()
+
+
+def _run(compared: Mapping[str, Compared], limits: Mapping[str, float], share_limit: float, *, page: bool) -> Any:
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.metrics import ValueDrift
+    from evidently.presets import DataDriftPreset
+
+    if page:
+        metrics: list[Any] = [
+            DataDriftPreset(
+                columns=list(compared),
+                method=METHOD,
+                per_column_method=dict.fromkeys(compared, METHOD),
+                per_column_threshold=dict(limits),
+                drift_share=share_limit,
+            )
+        ]
+    else:
+        metrics = [ValueDrift(column=c, method=METHOD, threshold=limits[c]) for c in compared]
+    definition = DataDefinition(categorical_columns=list(compared), numerical_columns=[])
+    sides = [
+        Dataset.from_pandas(_rows({c: (v.labels, counts(v)) for c, v in compared.items()}), data_definition=definition)
+        for counts in (lambda v: v.current, lambda v: v.reference)
+    ]
+    return Report(metrics, include_tests=True).run(sides[0], sides[1])
+
+
+def _rows(columns: Mapping[str, tuple[tuple[str, ...], Counts]]) -> pd.DataFrame:
+    """Rows with these counts, column by column: only single columns mean anything, a row does not."""
+    import pandas as pd
+
+    return pd.DataFrame({
+        name: pd.Series(np.repeat(np.array(labels, dtype=object), spread(counts, MAX_ROWS)), dtype=object)
+        for name, (labels, counts) in columns.items()
+    })  # fmt: skip
+
+
+def _scores(snapshot: Any) -> dict[str, float]:
+    found = {}
+    for metric in snapshot.dict()["metrics"]:
+        config = metric["config"]
+        if config["type"] == VALUE_DRIFT:
+            found[config["column"]] = float(metric["value"])
+    return found

@@ -1,0 +1,30 @@
+"""Schedules: ingest, train and review batches by the declared cron; the judge.
+
+What belongs here: when things happen by the clock. What does not: what is decided (`aios_core/monitoring/verdict.py`).
+"""
+
+import dagster as dg
+
+from aios_assets import jobs, naming
+from resources.declarations import Declared
+
+
+def build(declared: Declared) -> list[dg.ScheduleDefinition]:
+    automation = declared.automation
+    return [
+        _schedule(declared, jobs.INGEST, automation.schedules.ingest, "Reads every source from its cursor."),
+        _schedule(declared, jobs.TRAIN, automation.schedules.train, "Trains on the outcomes known by now."),
+        _schedule(declared, jobs.REVIEW, automation.review.schedule, "Groups waiting cases into review batches."),
+    ]
+
+
+def _schedule(declared: Declared, job: str, cron: str, description: str) -> dg.ScheduleDefinition:
+    return dg.ScheduleDefinition(
+        name=naming.job_name(declared, f"{job}_schedule"),
+        job_name=naming.job_name(declared, job),
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        description=description,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        tags=naming.run_tags(declared),
+    )

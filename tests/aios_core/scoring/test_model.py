@@ -1,0 +1,155 @@
+"""A version's scores: the same to the last bit in any batch, and explained in words."""
+
+import json
+import threading
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aios_core.errors import ModelError
+from aios_core.scoring.model import MANIFEST_FILE, MODEL_FILE, ScoringModel
+from aios_core.scoring.schema import SCORE_SCHEMA
+from aios_core.scoring.triton import triton_config
+from resources.runtime import open_session
+from tests.aios_core.training.making import FACTS, TOPICS, small, small_files, table, tickets
+
+FILES = small_files()
+MODEL = ScoringModel.from_files(FILES, open_session(FILES[MODEL_FILE]), name="triage", version=3)
+STRANGE = ["", " ", "\x00", "💳 💳", "أين بطاقتي", "invoice " * 3_000, "zorp", "no signal abroad invoice"]
+TEXTS, _, CUSTOMERS = tickets(40, seed=9)
+ROWS = table(TEXTS + STRANGE, facts=CUSTOMERS + [{}] * len(STRANGE), spec=FACTS)
+ALONE = [MODEL.score_batch(ROWS.slice(i, 1), explain=4).to_pylist()[0] for i in range(ROWS.num_rows)]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, ROWS.num_rows - 1), min_size=1, max_size=60))
+def test_a_rows_score_and_terms_are_the_same_to_the_last_bit_in_any_batch(rows):
+    scored = MODEL.score_batch(ROWS.take(pa.array(rows)), explain=4).to_pylist()
+    assert scored == [ALONE[row] for row in rows]
+
+
+class Recording:
+    """A session that keeps what the real one answered, unrounded, by the row's own input."""
+
+    def __init__(self, session):
+        self.session, self.answers = session, {}
+
+    def run(self, inputs):
+        result = self.session.run(inputs)
+        for ids, weights, row in zip(inputs["ids"], inputs["weights"], result, strict=True):
+            self.answers.setdefault((ids.tobytes(), weights.tobytes()), set()).add(row.tobytes())
+        return result
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_session_itself_answers_bit_for_bit_alike_alone_and_in_a_crowd(threads):
+    session = Recording(open_session(FILES[MODEL_FILE], intra_threads=threads))
+    model = ScoringModel.from_files(FILES, session)
+    for size in (1, 7, ROWS.num_rows):
+        for start in range(0, ROWS.num_rows, size):
+            model.score_batch(ROWS.slice(start, size))
+    model.score_batch(pa.concat_tables([ROWS] * 8))
+    assert len(session.answers) > 30
+    assert all(len(answers) == 1 for answers in session.answers.values())
+
+
+def test_scores_have_the_agreed_columns_and_point_back_to_their_tickets():
+    scored = MODEL.score_batch(ROWS)
+    assert scored.schema == SCORE_SCHEMA
+    assert scored.column("ticket_id").to_pylist() == ROWS.column("ticket_id").to_pylist()
+    first = scored.to_pylist()[0]
+    assert (first["model_name"], first["model_version"]) == ("triage", 3)
+    assert first["terms"] == []
+    assert first["text_length"] == len(TEXTS[0])
+    assert first["confidence"] == max(first["probabilities"])
+    assert MODEL.classes[int(np.argmax(first["probabilities"]))] == first["queue"]
+    assert sum(first["probabilities"]) == pytest.approx(1, abs=1e-5)
+    assert all(round(p, 6) == p for p in first["probabilities"])
+
+
+def test_the_words_that_speak_for_a_queue_are_named_as_people_read_them():
+    asked = table(["Please help: my INVOICE, the direct debit!"], facts=[{"plan": "premium"}], spec=FACTS)
+    (scored,) = MODEL.score_batch(asked, explain=6).to_pylist()
+    named = {entry["term"] for entry in scored["terms"]}
+    assert scored["queue"] == "billing"
+    assert {"invoice", "debit"} <= named
+    weights = [entry["weight"] for entry in scored["terms"]]
+    assert weights == sorted(weights, reverse=True)
+    assert min(weights) > 0
+    (abroad,) = MODEL.score_batch(table(["hello"], facts=[{"plan": "premium"}], spec=FACTS), explain=9).to_pylist()
+    assert abroad["queue"] == "roaming"
+    assert "plan=premium" in {entry["term"] for entry in abroad["terms"]}
+
+
+def test_all_contributions_and_the_bias_add_up_to_the_log_odds():
+    fitted, new, _ = small()
+    scored = MODEL.score_batch(new.slice(0, 20), explain=10_000)
+    best = [fitted.classes.index(queue) for queue in scored.column("queue").to_pylist()]
+    from aios_core.training.pipeline import StringPipeline
+
+    probabilities = StringPipeline(fitted).predict_proba(new.slice(0, 20))
+    log_odds = np.log(probabilities)
+    for row, klass in enumerate(best):
+        shown = sum(entry["weight"] for entry in scored.column("terms")[row].as_py())
+        # only what speaks for the class is shown, so the shown sum is at least margin minus bias
+        margin = log_odds[row, klass] - log_odds[row].mean()
+        assert shown > 0
+        assert shown + abs(fitted.linear.intercepts).max() * fitted.temperature * 2 >= margin * 0.5
+
+
+def test_no_rows_give_no_scores():
+    assert MODEL.score_batch(ROWS.slice(0, 0), explain=3).num_rows == 0
+
+
+def test_threads_may_share_a_model():
+    expected = MODEL.score_batch(ROWS, explain=2)
+    results = []
+    threads = [threading.Thread(target=lambda: results.append(MODEL.score_batch(ROWS, explain=2))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [result.equals(expected) for result in results] == [True] * 4
+
+
+def test_a_missing_customer_fact_column_is_named():
+    with pytest.raises(ModelError, match="crm_plan"):
+        MODEL.score_batch(ROWS.drop_columns(["crm_plan"]))
+
+
+@pytest.mark.parametrize("path", sorted(FILES))
+def test_a_missing_or_changed_file_is_named(path):
+    session = open_session(FILES[MODEL_FILE])
+    without = {p: c for p, c in FILES.items() if p != path}
+    with pytest.raises(ModelError, match=path.replace(".", r"\.")):
+        ScoringModel.from_files(without, session)
+    if path != MANIFEST_FILE:
+        with pytest.raises(ModelError, match=path.replace(".", r"\.")):
+            ScoringModel.from_files(FILES | {path: FILES[path] + b" "}, session)
+
+
+def test_a_manifest_of_another_kind_or_format_is_refused():
+    manifest = json.loads(FILES[MANIFEST_FILE])
+    for change, words in (({"kind": "oracle"}, "oracle"), ({"format": 99}, "format 99")):
+        changed = FILES | {MANIFEST_FILE: json.dumps(manifest | change).encode()}
+        with pytest.raises(ModelError, match=words):
+            ScoringModel.from_files(changed, open_session(FILES[MODEL_FILE]))
+    with pytest.raises(ModelError, match="can't be read"):
+        ScoringModel.from_files(FILES | {MANIFEST_FILE: b"not json"}, open_session(FILES[MODEL_FILE]))
+
+
+def test_the_triton_configuration_states_the_graphs_true_inputs_and_outputs():
+    import onnx
+
+    graph = onnx.load_from_string(FILES[MODEL_FILE]).graph
+    types = {onnx.TensorProto.INT32: "TYPE_INT32", onnx.TensorProto.FLOAT: "TYPE_FP32"}
+    text = triton_config("triage", json.loads(FILES[MANIFEST_FILE]))
+    assert 'name: "triage"' in text
+    for tensor in graph.input:
+        assert f'name: "{tensor.name}" data_type: {types[tensor.type.tensor_type.elem_type]} dims: [ -1 ]' in text
+    (output,) = graph.output
+    assert f'name: "{output.name}" data_type: TYPE_FP32 dims: [ {len(TOPICS)} ]' in text
+    assert {node.op_type for node in graph.node} <= {"Gather", "Unsqueeze", "MatMul", "Squeeze", "Add", "Softmax"}

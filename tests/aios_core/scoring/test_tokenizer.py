@@ -1,0 +1,129 @@
+"""Our cutting against scikit-learn's, on anything that text may be."""
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from aios_core.errors import ModelError
+from aios_core.scoring.analysis import char_ngrams_of, tokens_of, words_of
+from aios_core.scoring.tokenizer import Tokenizer
+from aios_core.scoring.vocabulary import IDF_FILE, VOCABULARY_FILE, Vocabulary
+
+CORPUS = [
+    "My card has not arrived yet", "the card was declined, why?", "I can't top-up; top up failed!", "refund refund REFUND",
+    "wo ist meine Karte? Straße 12", "¿Dónde está mi tarjeta?", "أين بطاقتي", "card 💳 lost in Σίσυφος ΣΑΣ", "a b c de fg", "",
+]  # fmt: skip
+TEXTS = st.one_of(
+    st.text(max_size=80),
+    st.lists(st.sampled_from("card declined my Refund top-up ΣΑΣ ß İ é 💳 \u00a0 \x1c \x85 \n _x a't أين".split(" ")), max_size=15).map(" ".join),
+)
+
+
+def learned(word_ngrams=(1, 2), char_ngrams=(2, 5), corpus=CORPUS):
+    vectorizers = [TfidfVectorizer(ngram_range=word_ngrams)]
+    if char_ngrams:
+        vectorizers.append(TfidfVectorizer(analyzer="char_wb", ngram_range=char_ngrams))
+    terms = []
+    for vectorizer in vectorizers:
+        vectorizer.fit(corpus)
+        terms.append(tuple(vectorizer.get_feature_names_out()))
+    vocabulary = Vocabulary(
+        word_ngrams=word_ngrams,
+        char_ngrams=char_ngrams,
+        words=terms[0],
+        chars=terms[1] if char_ngrams else (),
+        idf=np.concatenate([v.idf_ for v in vectorizers]),
+    )
+    return vocabulary, vectorizers
+
+
+VOCABULARY, VECTORIZERS = learned()
+SHARED = Tokenizer(VOCABULARY)
+
+
+def dense(tokenizer, texts):
+    bags = tokenizer.bags(tokenizer.occurrences(texts))
+    return sparse.csr_matrix((bags.weights, bags.ids, bags.start), shape=(len(texts), tokenizer.vocabulary.size)).toarray()
+
+
+def theirs(vectorizers, texts):
+    return np.hstack([v.transform(texts).toarray() for v in vectorizers])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(TEXTS, min_size=1, max_size=6))
+@example(["\x00\x00", "\u200f\u202e", "ΑΣ ΑΣ.", "İstanbul", "a" * 300, " x ", "\x1fcard\x1fdeclined"])
+def test_any_batch_of_texts_has_scikit_learns_weights(texts):
+    assert np.allclose(dense(SHARED, texts), theirs(VECTORIZERS, texts), atol=1e-12)
+
+
+@pytest.mark.parametrize("word_ngrams", [(1, 1), (1, 3), (2, 2), (2, 3)])
+@pytest.mark.parametrize("char_ngrams", [None, (1, 1), (3, 3), (2, 4)])
+def test_every_range_of_ngrams_agrees_with_scikit_learn(word_ngrams, char_ngrams):
+    vocabulary, vectorizers = learned(word_ngrams, char_ngrams)
+    texts = [*CORPUS, "declined card the card was", "not arrived yet my card has not"]
+    assert np.allclose(dense(Tokenizer(vocabulary), texts), theirs(vectorizers, texts), atol=1e-12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(TEXTS, st.integers(1, 4), st.integers(0, 3))
+def test_tokens_words_and_characters_are_those_of_the_analyzers(text, low, more):
+    word = TfidfVectorizer().build_analyzer()
+    char = TfidfVectorizer(analyzer="char_wb", ngram_range=(low, low + more)).build_analyzer()
+    assert [w for token in tokens_of(text) for w in words_of(token)] == word(text)
+    ours = [g for token in tokens_of(text) for g in char_ngrams_of(token, low, low + more)]
+    assert sorted(ours) == sorted(char(text))
+
+
+def test_a_full_memory_starts_afresh_and_changes_nothing():
+    tight = Tokenizer(VOCABULARY, max_tokens=3)
+    for text in CORPUS * 2:
+        assert np.array_equal(dense(tight, [text]), dense(SHARED, [text]))
+
+
+def test_threads_sharing_a_tokenizer_get_the_same_weights():
+    texts = [f"{text} {i}" for i in range(40) for text in CORPUS]
+    expected = dense(Tokenizer(VOCABULARY), texts)
+    shared, wrong = Tokenizer(VOCABULARY, max_tokens=20), []
+
+    def run():
+        for start in range(0, len(texts), 10):
+            if not np.array_equal(dense(shared, texts[start : start + 10]), expected[start : start + 10]):
+                wrong.append(start)
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_megabyte_without_a_space_is_cut_whole():
+    found = SHARED.occurrences(["card" * 250_000, "card"])
+    assert (found.row == 0).sum() > 1_000_000
+    assert found.words.tolist() == [1, 1]
+    assert found.unseen.tolist() == [1, 0]
+
+
+def test_unseen_words_are_counted():
+    found = SHARED.occurrences(["my card was zorped by a zorper", "", "!!! ?"])
+    assert found.words.tolist() == [6, 0, 0]
+    assert found.unseen.tolist() == [3, 0, 0]  # zorped, by, zorper
+
+
+def test_a_vocabulary_survives_its_files_and_says_what_is_wrong_with_damaged_ones():
+    files = VOCABULARY.to_files()
+    back = Vocabulary.from_files(files)
+    assert (back.words, back.chars, back.word_ngrams, back.char_ngrams) == (
+        VOCABULARY.words, VOCABULARY.chars, (1, 2), (2, 5),
+    )  # fmt: skip
+    assert np.array_equal(back.idf, VOCABULARY.idf)
+    for damaged in ({VOCABULARY_FILE: b"{"}, {IDF_FILE: b"\x93NUMPY"}, {IDF_FILE: learned((1, 1))[0].to_files()[IDF_FILE]}):
+        with pytest.raises(ModelError, match=f"{VOCABULARY_FILE}|{IDF_FILE}"):
+            Vocabulary.from_files(files | damaged)
