@@ -65,7 +65,7 @@ test: install browser lint types ## lint, import contracts, types and all tests
 check: lint types ## lint, import contracts and types, without tests
 
 lint: install
-	echo "ruff";         $(VENV)/bin/ruff check --quiet .
+	echo "ruff";         $(VENV)/bin/ruff check --quiet --output-format concise .
 	echo "ruff format";  $(VENV)/bin/ruff format --check --quiet . || { echo "error: not formatted; run 'make format'" >&2; exit 1; }
 	echo "lint-imports"; $(VENV)/bin/lint-imports --no-cache > $(VENV)/lint-imports.log 2>&1 || { cat $(VENV)/lint-imports.log; exit 1; }
 

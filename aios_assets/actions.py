@@ -41,7 +41,9 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
     @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "actions"))
     def actions(database: DatabaseResource, connectors: ConnectorsResource) -> dg.MaterializeResult:
         if target is None:
-            return dg.MaterializeResult(asset_key=spec.key, metadata={"sent": 0, "note": "the declaration names no target"})
+            return dg.MaterializeResult(
+                asset_key=spec.key, metadata={"sent": 0, "note": "the declaration names no target"}
+            )
         with connectors.open(automation.sources[target], automation=automation, folder=declared.folder) as connector:
             delivered = Outbox(database.open()).deliver(
                 automation=automation,

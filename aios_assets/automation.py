@@ -19,6 +19,7 @@ from aios_assets import (
     jobs,
     landing,
     monitoring,
+    quality,
     review,
     scoring,
     training,
@@ -28,7 +29,20 @@ from aios_core.automation import Automation
 from resources.declarations import DECLARATION_FILE, Declared, load_declaration
 from resources.policy import RegoPolicy
 
-STAGES = (landing, canonical, features, training, champion, scoring, decisions, actions, review, monitoring, value)
+STAGES = (
+    landing,
+    canonical,
+    features,
+    training,
+    champion,
+    scoring,
+    decisions,
+    actions,
+    review,
+    monitoring,
+    quality,
+    value,
+)
 
 
 class AutomationComponent(dg.Component):

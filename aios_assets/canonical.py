@@ -158,7 +158,10 @@ def _verdict(check: dg.AssetCheckSpec, progress: Progress, *, limit: float) -> d
         metadata={
             "failure_rate": rate,
             "expectations": markdown_table(
-                [{"expectation": name, "failed": failed} for name, failed in sorted(progress.failed_expectations.items())]
+                [
+                    {"expectation": name, "failed": failed}
+                    for name, failed in sorted(progress.failed_expectations.items())
+                ]
             ),
         },
     )

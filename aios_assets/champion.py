@@ -6,12 +6,16 @@ the registry (`resources/registry.py`) and true whether or not Dagster hears of 
 Nothing in the graph is upstream of it: outcomes -> training -> scoring -> outcomes is a loop, broken at this alias.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from aios_assets import naming
+from resources.database import Database
 from resources.declarations import Declared
+from resources.modes import ModeStore
+from resources.monitoring import MonitorStore
 from resources.registry import Registry
 
 
@@ -31,9 +35,21 @@ def build(declared: Declared) -> list[dg.AssetSpec]:
 
 
 def promote(
-    declared: Declared, registry: Registry, *, version: int, actor: str, reason: str, evidence: dict[str, object]
-) -> None:
-    """Move `champion` to `version`; `last_good` keeps the one before."""
+    declared: Declared,
+    database: Database,
+    registry: Registry,
+    *,
+    version: int,
+    actor: str,
+    reason: str,
+    evidence: Mapping[str, object],
+) -> list[str]:
+    """Move `champion` to `version`; `last_good` keeps the one before. Returns the queues that were held and are free again.
+
+    Queues are narrowed because the version then deciding failed on them; a new version that passed the gate lifts that. A
+    stop stays until a person lifts it.
+    """
+    name, now = declared.automation.name, datetime.now(UTC)
     registry.move(
         name=declared.automation.model_name,
         alias="champion",
@@ -41,8 +57,14 @@ def promote(
         actor=actor,
         reason=reason,
         evidence=evidence,
-        now=datetime.now(UTC),
+        now=now,
     )
+    freed = MonitorStore(database).close_incidents(automation=name, remedy="narrow", actor=actor, now=now)
+    for queue in freed:
+        ModeStore(database).set(
+            automation=name, queue=queue, mode="normal", reason=f"version {version} took over", actor=actor, now=now
+        )
+    return freed
 
 
 def report(declared: Declared, instance: dg.DagsterInstance, *, version: int, reason: str) -> None:

@@ -5,7 +5,7 @@ What belongs here: reading a day's features and scores, one pure call, recording
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import cache
 from typing import Any
@@ -69,17 +69,14 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         modes = ModeStore(database.open()).current(automation.name)
         rules_of = cache(lambda version: _rules(declared, registry, policy, modes, version=version))
         verdicts, new, actions, cases, shown = Counter[str](), 0, 0, 0, []
-        for day in partitions.days_of(context):
-            features, scores = _read(source, automation.name, day)
-            rules = rules_of(_version_of(scores))
-            for some, scored in _slices(features, scores):
-                made = decide(some, scored, rules=rules, policy=policy.ask, day_of=day)
-                recorded = store.record(
-                    made, automation=automation, policy_text=declared.policy_text, now=datetime.now(UTC)
-                )
-                verdicts.update(d.verdict for d in made)
-                new, actions, cases = new + recorded.new, actions + recorded.actions, cases + recorded.cases
-                shown = made or shown
+        for features, scores in _pieces(source, automation.name, partitions.days_of(context)):
+            made = decide(features, scores, rules=rules_of(_version_of(scores)), policy=policy.ask)
+            recorded = store.record(
+                made, automation=automation, policy_text=declared.policy_text, now=datetime.now(UTC)
+            )
+            verdicts.update(d.verdict for d in made)
+            new, actions, cases = new + recorded.new, actions + recorded.actions, cases + recorded.cases
+            shown = made
         return dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
@@ -98,17 +95,37 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
     return [decisions]
 
 
+def _pieces(lake: Lake, automation: str, days: Sequence[date]) -> Iterator[tuple[pa.Table, pa.Table | None]]:
+    """Features and their scores, of one model version or none, in pieces that bound memory and are worth a transaction."""
+    features: list[pa.Table] = []
+    scores: list[pa.Table] = []
+    for day in days:
+        of_day, scored = _read(lake, automation, day)
+        if features and _version_of(scored) != _version_of(scores[0] if scores else None):
+            yield from _slices(features, scores)
+            features, scores = [], []
+        if of_day.num_rows:
+            features.append(of_day)
+            scores += [scored] if scored is not None else []
+        if sum(t.num_rows for t in features) >= ROWS_AT_ONCE:
+            yield from _slices(features, scores)
+            features, scores = [], []
+    if features:
+        yield from _slices(features, scores)
+
+
 def _read(lake: Lake, automation: str, day: date) -> tuple[pa.Table, pa.Table | None]:
     features = lake.read_partition(automation=automation, dataset="features", day=day)
-    if not lake.has_partition(automation=automation, dataset="scores", day=day):
+    if not features.num_rows or not lake.has_partition(automation=automation, dataset="scores", day=day):
         return features, None
     return features, lake.read_partition(automation=automation, dataset="scores", day=day)
 
 
-def _slices(features: pa.Table, scores: pa.Table | None) -> Iterator[tuple[pa.Table, pa.Table | None]]:
-    """Rows in pieces that bound memory; scores stand in the order of their features."""
-    for start in range(0, features.num_rows, ROWS_AT_ONCE):
-        yield features.slice(start, ROWS_AT_ONCE), None if scores is None else scores.slice(start, ROWS_AT_ONCE)
+def _slices(features: Sequence[pa.Table], scores: Sequence[pa.Table]) -> Iterator[tuple[pa.Table, pa.Table | None]]:
+    """Scores stand in the order of their features."""
+    rows, scored = pa.concat_tables(features), pa.concat_tables(scores) if scores else None
+    for start in range(0, rows.num_rows, ROWS_AT_ONCE):
+        yield rows.slice(start, ROWS_AT_ONCE), None if scored is None else scored.slice(start, ROWS_AT_ONCE)
 
 
 def _version_of(scores: pa.Table | None) -> int:
@@ -116,14 +133,10 @@ def _version_of(scores: pa.Table | None) -> int:
     return 0 if scores is None or not scores.num_rows else scores.column("model_version")[0].as_py()
 
 
-def _rules(
-    declared: Declared, registry: Registry, policy: RegoPolicy, modes: dict[str, str], *, version: int
-) -> Rules:
+def _rules(declared: Declared, registry: Registry, policy: RegoPolicy, modes: dict[str, str], *, version: int) -> Rules:
     automation = declared.automation
     manifest = registry.manifest(name=automation.model_name, version=version) if version else None
-    return rules_for(
-        automation, policy_revision=policy.revision, model_version=version, manifest=manifest, modes=modes
-    )
+    return rules_for(automation, policy_revision=policy.revision, model_version=version, manifest=manifest, modes=modes)
 
 
 def _shown(decision: Decision) -> dict[str, Any]:

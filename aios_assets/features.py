@@ -1,6 +1,11 @@
 """Features: point-in-time correct model inputs, one partition a day."""
 
+from collections.abc import Iterator, Sequence
+from datetime import date
+
 import dagster as dg
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from aios_assets import naming, partitions
 from aios_assets.metadata import sample
@@ -23,6 +28,7 @@ COLUMNS = {
     "language": "string",
     "customer_id": "string",
 }
+SHOWN = ["ticket_id", "created_at", "text"]
 
 
 def columns(automation: Automation) -> dict[str, str]:
@@ -33,7 +39,9 @@ def columns(automation: Automation) -> dict[str, str]:
 
 def build(declared: Declared) -> list[dg.AssetsDefinition]:
     automation = declared.automation
-    upstream = ["tickets"] + (["customers"] if any(s.provides == "customers" for s in automation.sources.values()) else [])
+    upstream = ["tickets"] + (
+        ["customers"] if any(s.provides == "customers" for s in automation.sources.values()) else []
+    )
     spec = naming.spec(
         declared,
         "features",
@@ -55,19 +63,20 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         store, target = CanonicalStore(database.open()), lake.open()
         contacts, customers = store.contacts(automation=automation.name), store.customers(automation=automation.name)
         rows, shown = 0, None
-        for day in partitions.days_of(context):
+        for month in partitions.months_of(context):
             tickets = store.tickets_for_days(
                 automation=automation.name,
-                start=day,
-                end=partitions.day_after(day),
+                start=month[0],
+                end=partitions.day_after(month[-1]),
                 include_resolved=automation.decisions.tickets == "all",
             )
             table = build_features(tickets, contacts=contacts, customers=customers, features=automation.features)
-            target.write_partition(table, automation=automation.name, dataset="features", day=day)
-            rows, shown = rows + table.num_rows, table
+            for day, of_day in by_day(table, month):
+                target.write_partition(of_day, automation=automation.name, dataset="features", day=day)
+            rows, shown = rows + table.num_rows, table if table.num_rows else shown
         return dg.MaterializeResult(
             asset_key=spec.key,
-            metadata={"rows": rows, "sample": sample(shown, ["ticket_id", "created_at", "text", *_crm(automation)])},
+            metadata={"rows": rows, "sample": sample(shown, SHOWN + _crm(automation))},
         )
 
     return [features]
@@ -75,3 +84,10 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
 
 def _crm(automation: Automation) -> list[str]:
     return [f"crm_{f.name}" for f in automation.features.customer]
+
+
+def by_day(table: pa.Table, days: Sequence[date]) -> Iterator[tuple[date, pa.Table]]:
+    """The rows of each of `days` by UTC creation, in their order; a day without tickets has a table without rows."""
+    created = table.column("created_at").cast(pa.date32())
+    for day in days:
+        yield day, table.filter(pc.equal(created, pa.scalar(day, pa.date32())))

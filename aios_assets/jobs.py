@@ -12,7 +12,8 @@ from aios_assets import landing, naming, partitions
 from aios_assets.remedies import narrow_job, rollback_job
 from resources.declarations import Declared
 
-INGEST, TRAIN, SCORE, REVIEW, COLLECT, MONITOR = "ingest", "train", "score", "review", "collect", "monitor"
+INGEST, TRAIN, SCORE, REVIEW, COLLECT = "ingest", "train", "score", "review", "collect"
+MONITOR, ASSESS = "monitor", "assess"
 ROLLBACK, NARROW = "rollback", "narrow"
 
 
@@ -54,6 +55,12 @@ def build(declared: Declared) -> list[Any]:
             ["drift", "quality", "value"],
             "Compare days with the model version's reference, and recent decisions with what turned out.",
             partitions_def=days,
+        ),
+        _job(
+            declared,
+            ASSESS,
+            ["quality", "value"],
+            "Judge the champion by the outcomes known now, and count what the automation is worth.",
         ),
         rollback_job(declared),
         narrow_job(declared),

@@ -15,8 +15,10 @@ from aios_core.privacy.masking import mask
 SAMPLE_ROWS = 5
 
 
-def sample(table: pa.Table, columns: Sequence[str], *, rows: int = SAMPLE_ROWS) -> dg.MetadataValue:
+def sample(table: pa.Table | None, columns: Sequence[str], *, rows: int = SAMPLE_ROWS) -> dg.MetadataValue:
     """The first rows as a Markdown table, texts masked and cut."""
+    if table is None:
+        return markdown_table([])
     head = table.slice(0, rows).select([c for c in columns if c in table.column_names]).to_pylist()
     return markdown_table([{k: _shown(v) for k, v in row.items()} for row in head])
 

@@ -1,5 +1,6 @@
 """The partitions: a day of tickets (UTC, by creation), and a review batch. A ticket is a row, never a partition."""
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 
 import dagster as dg
@@ -8,6 +9,7 @@ from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PART
 from resources.declarations import Declared
 
 # A range of days is scored as one run: 1,000 partitions are 37 s so, and over an hour as runs of their own.
+DAYS_AT_ONCE = 31
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 
 
@@ -28,6 +30,13 @@ def range_tags(first: date, last: date) -> dict[str, str]:
 def days_of(context: dg.AssetExecutionContext) -> list[date]:
     """The days of this run, in order."""
     return [date.fromisoformat(k) for k in context.partition_keys]
+
+
+def months_of(context: dg.AssetExecutionContext) -> Iterator[list[date]]:
+    """The days of this run in pieces of at most a month: one query a piece, and memory set by a month of tickets."""
+    days = days_of(context)
+    for start in range(0, len(days), DAYS_AT_ONCE):
+        yield days[start : start + DAYS_AT_ONCE]
 
 
 def day_after(day: date) -> date:

@@ -8,6 +8,7 @@ Both may run twice: a champion that has moved on already is left where it is, a 
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 
@@ -36,11 +37,19 @@ class NarrowConfig(dg.Config):
     evidence: str = "{}"
 
 
+ROLLBACK_OP, NARROW_OP = "move_champion_back", "hold_queues_to_review"
+
+
+def run_config(declared: Declared, op: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Run config of a remedy's one op."""
+    return {"ops": {naming.job_name(declared, op): {"config": config}}}
+
+
 def rollback_job(declared: Declared) -> dg.JobDefinition:
     automation = declared.automation
 
     @dg.op(
-        name=naming.job_name(declared, "move_champion_back"),
+        name=naming.job_name(declared, ROLLBACK_OP),
         description="Moves the alias `champion` to `last_good` and opens an incident that says why.",
     )
     def move_champion_back(
@@ -83,12 +92,10 @@ def narrow_job(declared: Declared) -> dg.JobDefinition:
     automation = declared.automation
 
     @dg.op(
-        name=naming.job_name(declared, "hold_queues_to_review"),
+        name=naming.job_name(declared, NARROW_OP),
         description="Sends whole queues to people, opens an incident, and asks for a retraining.",
     )
-    def hold_queues_to_review(
-        context: dg.OpExecutionContext, config: NarrowConfig, database: DatabaseResource
-    ) -> None:
+    def hold_queues_to_review(context: dg.OpExecutionContext, config: NarrowConfig, database: DatabaseResource) -> None:
         monitor, modes = MonitorStore(database.open()), ModeStore(database.open())
         now, actor = datetime.now(UTC), f"run:{context.run_id}"
         current = modes.current(automation.name)

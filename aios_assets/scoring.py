@@ -46,9 +46,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
     )
 
     @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "scores"), backfill_policy=partitions.SINGLE_RUN)
-    def scores(
-        context: dg.AssetExecutionContext, lake: LakeResource, models: RegistryResource
-    ) -> dg.MaterializeResult:
+    def scores(context: dg.AssetExecutionContext, lake: LakeResource, models: RegistryResource) -> dg.MaterializeResult:
         store, registry = lake.open(), models.open()
         version = registry.current(name=automation.model_name)
         if version is None:
@@ -59,7 +57,9 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         model = models.load(name=automation.model_name, version=version)
         rows, queues = 0, Counter[str]()
         for day in partitions.days_of(context):
-            batches = store.scan(automation=automation.name, dataset="features", start=day, end=partitions.day_after(day))
+            batches = store.scan(
+                automation=automation.name, dataset="features", start=day, end=partitions.day_after(day)
+            )
             scored = score_stream(batches, model=model, batch_size=automation.model.batch_size)
             counted = _counted(scored, queues)
             rows += store.write_partition(

@@ -12,20 +12,24 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, time
 
 import dagster as dg
+import pyarrow as pa
 
 from aios_assets import champion, naming
 from aios_assets.metadata import latest_metadata, markdown_table, plot, sample
 from aios_core.automation import Automation
 from aios_core.features.build import build_features
 from aios_core.scoring.model import read_manifest
-from aios_core.training.gate import promotion
+from aios_core.training.gate import Promotion, metrics_on, promotion
 from aios_core.training.snapshot import snapshot_bytes, snapshot_from_bytes
 from resources.canonical import CanonicalStore
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.declarations import Declared
-from resources.registry import Registry
+from resources.lake import Lake
+from resources.monitoring import MonitorStore
+from resources.registry import ModelVersion, Registry
 
 CANDIDATE_CHECK = "onnx_agrees_with_scikit_learn"
+MIN_ROWS_TO_COMPARE = 100
 
 
 def build(declared: Declared) -> list[dg.AssetsDefinition]:
@@ -58,10 +62,10 @@ def _training_set(declared: Declared) -> dg.AssetsDefinition:
 
     @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "training_set"))
     def training_set(database: DatabaseResource, lake: LakeResource) -> dg.MaterializeResult:
-        store = CanonicalStore(database.open())
+        store, now = CanonicalStore(database.open()), datetime.now(UTC)
         labelled = store.tickets_labelled(
             automation=automation.name,
-            known_before=cutoff(automation, now=datetime.now(UTC)),
+            known_before=cutoff(automation, now=now),
             window_days=training.window_days,
             limit=training.max_rows,
         )
@@ -73,12 +77,13 @@ def _training_set(declared: Declared) -> dg.AssetsDefinition:
         )
         table = table.append_column("label", labelled.column("label"))
         content, snapshot_id = snapshot_bytes(table)
-        path = f"{automation.name}/training_sets/{snapshot_id}.parquet"
+        path = _snapshot_path(automation, snapshot_id)
         lake.open().put(path, content)
         return dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
                 "snapshot_id": snapshot_id,
+                "taken_at": now.isoformat(),
                 "path": path,
                 "rows": table.num_rows,
                 "labels": markdown_table(table.column("label").value_counts().to_pylist()),
@@ -144,6 +149,7 @@ def _candidate(declared: Declared) -> dg.AssetsDefinition:
                 "folder": folder,
                 "files": dg.JsonMetadataValue(sorted(files)),
                 "snapshot_id": snapshot["snapshot_id"],
+                "snapshot_taken_at": snapshot["taken_at"],
                 **{f"held_back/{k}": v for k, v in fitted.metrics.items() if isinstance(v, float)},
             },
         )
@@ -178,21 +184,18 @@ def _model_version(declared: Declared) -> dg.AssetsDefinition:
 
     @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "model_version"))
     def model_version(
-        context: dg.AssetExecutionContext, lake: LakeResource, models: RegistryResource
+        context: dg.AssetExecutionContext, database: DatabaseResource, lake: LakeResource, models: RegistryResource
     ) -> dg.MaterializeResult:
         candidate = latest_metadata(context, naming.key(declared, "candidate"))
         store, registry = lake.open(), models.open()
         files = {path: store.get(f"{candidate['folder']}/{path}") for path in candidate["files"]}
         version = _register(registry, automation, files, snapshot_id=candidate["snapshot_id"])
-        deciding = registry.current(name=automation.model_name)
         new = registry.get(automation.model_name, version)
-        old = registry.get(automation.model_name, deciding) if deciding else None
-        gate = promotion(
-            new.metrics, old.metrics if old else None, min_macro_f1=automation.model.training.min_macro_f1
-        )
-        if gate.promote and version != deciding:
-            champion.promote(
+        gate = _gate(automation, models, store, new)
+        if gate.promote:
+            freed = champion.promote(
                 declared,
+                database.open(),
                 registry,
                 version=version,
                 actor=f"run:{context.run_id}",
@@ -200,6 +203,12 @@ def _model_version(declared: Declared) -> dg.AssetsDefinition:
                 evidence=gate.evidence,
             )
             champion.report(declared, context.instance, version=version, reason=gate.reason)
+            context.log.info("version %d decides now; queues automated again: %s", version, ", ".join(freed) or "none")
+        MonitorStore(database.open()).retraining_done(
+            automation=automation.name,
+            started_at=datetime.fromisoformat(candidate["snapshot_taken_at"]),
+            now=datetime.now(UTC),
+        )
         return dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
@@ -214,6 +223,42 @@ def _model_version(declared: Declared) -> dg.AssetsDefinition:
         )
 
     return model_version
+
+
+def _gate(automation: Automation, models: RegistryResource, lake: Lake, new: ModelVersion) -> Promotion:
+    """Whether a registered version should decide. The champion is judged on the same newest rows, where it can be."""
+    registry, minimum = models.open(), automation.model.training.min_macro_f1
+    deciding = registry.current(name=new.name)
+    if deciding == new.version:
+        return Promotion(False, f"version {new.version} is the champion already", {})
+    if any(m.alias == "champion" and m.version == new.version for m in registry.history(new.name)):
+        why = f"version {new.version} was champion before and was left; promote it by hand: `aios model promote`"
+        return Promotion(False, why, {})
+    if deciding is None:
+        return promotion(new.metrics, None, min_macro_f1=minimum)
+    old = registry.get(new.name, deciding)
+    table = snapshot_from_bytes(lake.get(_snapshot_path(automation, new.snapshot_id)))
+    learnt = snapshot_from_bytes(lake.get(_snapshot_path(automation, old.snapshot_id)))
+    rows = unlearnt(table, learnt, newest_share=automation.model.training.evaluation_share)
+    if rows.num_rows < MIN_ROWS_TO_COMPARE:
+        return promotion(new.metrics, old.metrics, min_macro_f1=minimum)
+    champion_now = metrics_on(
+        models.load(name=new.name, version=deciding), rows.drop_columns(["label"]), rows.column("label").to_pylist()
+    )
+    return promotion(new.metrics, champion_now, min_macro_f1=minimum)
+
+
+def unlearnt(table: pa.Table, learnt: pa.Table, *, newest_share: float) -> pa.Table:
+    """The newest share of rows by creation, less those that another version was trained on."""
+    ordered = table.sort_by("created_at")
+    newest = ordered.slice(int(ordered.num_rows * (1 - newest_share)))
+    known = set(zip(learnt.column("source").to_pylist(), learnt.column("ticket_id").to_pylist(), strict=True))
+    keys = zip(newest.column("source").to_pylist(), newest.column("ticket_id").to_pylist(), strict=True)
+    return newest.filter(pa.array([key not in known for key in keys], pa.bool_()))
+
+
+def _snapshot_path(automation: Automation, snapshot_id: str) -> str:
+    return f"{automation.name}/training_sets/{snapshot_id}.parquet"
 
 
 def _register(registry: Registry, automation: Automation, files: dict[str, bytes], *, snapshot_id: str) -> int:

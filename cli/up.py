@@ -82,7 +82,10 @@ def _stoppable() -> Iterator[_Stop]:
         if first and stop.unwinds:  # later ones find it stopping already, which has its own time limit
             raise KeyboardInterrupt
 
-    before = {n: signal.signal(n, heard) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup aios up` means what it says
+        numbers.append(signal.SIGHUP)
+    before = {n: signal.signal(n, heard) for n in numbers}
     try:
         yield stop
     finally:
@@ -99,8 +102,9 @@ def _main_job(platform: Platform, automation: str, progress: "_Progress") -> dic
         return None
 
 
-def _say_restarted(name: str, code: int) -> None:
-    err.print(f"[yellow]{name} ended with exit code {code}; started again[/yellow]")
+def _say_restarted(name: str, code: int | None) -> None:
+    how = "" if code is None else f" with exit code {code}"
+    err.print(f"[yellow]{name} ended{how}; started again[/yellow]")
 
 
 def _show(platform: Platform, summary: dict[str, Any] | None) -> None:
@@ -125,10 +129,10 @@ def _told(summary: dict[str, Any]) -> list[str]:
     model = summary["model"]
     verdicts = ", ".join(f"{n} {v}" for v, n in decisions.items())
     told = [
-        f"{summary['landed']} records landed, {summary['scored']} tickets scored, {summary['actions_sent']} actions sent",
+        f"{summary['landed']} new records landed, {summary['scored']} tickets scored, {summary['actions_sent']} actions sent",
         f"decisions: {verdicts}",
         f"model {model['name']} version {model['version']}" + _measured(metrics),
-        f"{summary['review_cases']} cases wait for people in {summary['review_batches']} batches",
+        f"{summary['review_cases']} new cases for people in {summary['review_batches']} batches",
     ]
     return [*told, f"lost {summary['lost']}, duplicated {summary['duplicated']}"]
 

@@ -4,7 +4,9 @@ What belongs here: arguments, the port, and running the server. What does not: w
 """
 
 import argparse
+import contextlib
 import errno
+import signal
 import socket
 import sys
 
@@ -36,8 +38,16 @@ def main(arguments: list[str] | None = None) -> int:
             return 2
         print(f"gateway: http://{chosen.host}:{listening.getsockname()[1]}", flush=True)
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
-        uvicorn.Server(config).run(sockets=[listening])
+        # The server hands a signal on once it has closed: without a handler that would end the process before what was
+        # opened here (an embedded Postgres, say) is closed too.
+        signal.signal(signal.SIGTERM, _leave)
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listening])
     return 0
+
+
+def _leave(*_: object) -> None:
+    raise SystemExit(0)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -95,7 +95,9 @@ class Edge:
 
         try:
             if _too_large(scope):
-                await Response("the form is too large\n", status_code=413)(scope, receive, sending)
+                await Response("the form is too large, or does not say how large it is\n", status_code=413)(
+                    scope, receive, sending
+                )
             else:
                 await self._app(scope, receive, sending)
         finally:

@@ -7,6 +7,7 @@ embedded server's process (`resources/embedded_postgres.py`).
 import atexit
 import hashlib
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -134,7 +135,7 @@ class Database:
                     name="aios",
                 )
                 # its threads would hold up the interpreter's end where somebody forgot to close
-                atexit.register(self._pool.close)
+                weakref.finalize(self, self._pool.close)
             return self._pool
 
     def _direct(self) -> Connection:
@@ -198,7 +199,7 @@ _SERVERS: dict[Path, EmbeddedPostgres] = {}
 
 
 def _configure(connection: Connection) -> None:
-    connection.execute(f"set search_path to {SCHEMA}, public")
+    connection.execute(f"set search_path to {SCHEMA}")
     connection.execute("set timezone to 'UTC'")
     connection.commit()
 
@@ -218,7 +219,7 @@ def _applied(connection: Connection) -> dict[int, str]:
 def _apply(connection: Connection, migration: Migration) -> None:
     try:
         with connection.transaction():
-            connection.execute(f"set local search_path to {SCHEMA}, public")
+            connection.execute(f"set local search_path to {SCHEMA}")
             connection.execute(migration.sql.encode())
             connection.execute(
                 f"insert into {SCHEMA}.schema_migrations (version, name, checksum) values (%s, %s, %s)",

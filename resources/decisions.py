@@ -120,6 +120,12 @@ class DecisionStore:
         counted: dict[str, int] = dict(rows)
         return {verdict: counted.get(verdict, 0) for verdict in VERDICTS}
 
+    def newest_day(self, automation: str) -> date | None:
+        """The newest day partition that has decisions."""
+        with self._database.connection() as conn:
+            row = conn.execute("select max(day) from decisions where automation = %s", (automation,)).fetchone()
+        return row[0] if row else None
+
     def table(self, automation: str, start: date, end: date) -> pa.Table:
         """Decisions of the days in [start, end), without their records, in the order they were made.
 

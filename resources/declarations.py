@@ -301,7 +301,7 @@ def _allowed(loc: Location) -> set[str]:
     for step in loc:
         if step in SOURCES:
             model = SOURCES[str(step)]
-        elif isinstance(step, str) and isinstance(model, type) and step in getattr(model, "model_fields", {}):
+        elif isinstance(step, str) and not isinstance(model, tuple) and step in model.model_fields:
             model = _inner_model(model.model_fields[step].annotation)
         elif isinstance(model, tuple):
             model = next((m for m in model if m.__name__ == step), model)

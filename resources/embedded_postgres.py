@@ -40,6 +40,10 @@ SOCKET_NAME = ".s.PGSQL.5432"
 # sun_path holds 108 bytes on Linux and 104 on macOS, with its closing zero byte
 MAX_SOCKET_PATH = 103
 PR_SET_PDEATHSIG = 1
+# above the highest process id that Linux and macOS give
+NO_PID = 2**22 + 1
+# what Postgres says while orphans of a killed server still use its memory; they end by themselves
+ORPHANS = "shared memory block"
 
 # Bulk loading by COPY and large sorts on one machine; synchronous_commit stays on, since a cursor that moved is a promise.
 SETTINGS: Mapping[str, str] = {
@@ -195,13 +199,19 @@ class EmbeddedPostgres:
         return Postmaster(pid=pid, socket_dir=Path(lines[4]) if len(lines) > 4 else self.socket_dir, ready=ready)
 
     def _heal_stale_pid(self) -> None:
-        # Postgres trusts a pid file whose number is alive; after a restart of a container that may be any process.
-        for stale in (
-            self.data / "postmaster.pid",
-            self.socket_dir / f"{SOCKET_NAME}.lock",
-            self.socket_dir / SOCKET_NAME,
-        ):
-            stale.unlink(missing_ok=True)
+        """Let Postgres see that a pid file whose number was given to another process is stale.
+
+        It trusts any number that is alive, which after a restart of a container may be anything. The file itself stays: by
+        its other lines Postgres makes sure that no process of the old server still uses the data.
+        """
+        file = self.data / "postmaster.pid"
+        try:
+            first, _, rest = file.read_text().partition("\n")
+        except FileNotFoundError:
+            return
+        if first.strip().isdigit() and _alive(int(first)):
+            file.write_text(f"{NO_PID}\n{rest}")
+            (self.socket_dir / f"{SOCKET_NAME}.lock").unlink(missing_ok=True)
 
     def _initialise(self) -> None:
         made = self.data / "PG_VERSION"
@@ -249,10 +259,16 @@ class EmbeddedPostgres:
             if found is not None and found.ready:
                 return
             if self._process is not None and self._process.poll() is not None:
-                break
+                if ORPHANS not in self._log_tail():
+                    break
+                time.sleep(0.2)
+                self._launch()
             time.sleep(0.02)
-        tail = self.log.read_text(errors="replace").strip().splitlines()[-5:] if self.log.exists() else []
-        raise ConfigurationError("the embedded Postgres did not start; " + f"{self.log} ends with:\n" + "\n".join(tail))
+        raise ConfigurationError(f"the embedded Postgres did not start; {self.log} ends with:\n{self._log_tail()}")
+
+    def _log_tail(self) -> str:
+        lines = self.log.read_text(errors="replace").strip().splitlines() if self.log.exists() else []
+        return "\n".join(lines[-5:])
 
     def _make_database(self) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=10) as connection:
@@ -289,6 +305,16 @@ def _is_postgres(pid: int, data: Path) -> bool:
     except OSError:
         return False
     return os.fsencode(data) in text and b"postgres" in text
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def _install() -> Path:

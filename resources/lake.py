@@ -185,11 +185,12 @@ class Lake:
                 Path(temporary).replace(target)
             else:
                 fs.mv(temporary, target)
-        except OSError as error:
-            raise LakeError(f"{path}: can't be written to the lake {self.url}: {error}") from error
-        finally:
-            with contextlib.suppress(FileNotFoundError):
+        except BaseException as error:
+            with contextlib.suppress(OSError):
                 fs.rm_file(temporary)
+            if isinstance(error, OSError):
+                raise LakeError(f"{path}: can't be written to the lake {self.url}: {error}") from error
+            raise
         return result
 
     @contextlib.contextmanager

@@ -234,7 +234,7 @@ def let_the_world_catch_up(sandbox_url: str, *, now: Callable[[], datetime] = la
                 hours = math.floor(hours * 3600) / 3600
                 client.post("/sandbox/clock", json={"advance_hours": hours}).raise_for_status()
             return hours
-    except (httpx.HTTPError, KeyError, ValueError) as error:
+    except (httpx.HTTPError, KeyError, TypeError, ValueError) as error:
         raise SandboxUnavailable(f"{sandbox_url}: {type(error).__name__}: {error}; is this the sandbox?") from error
 
 

@@ -60,6 +60,7 @@ class Platform:
     variables: dict[str, str] = field(default_factory=dict)
     _supervisor: Supervisor = field(default_factory=Supervisor)
     _stack: ExitStack = field(default_factory=ExitStack)
+    _postgres: EmbeddedPostgres | None = None
     with_sandbox: bool = False
 
     def __enter__(self) -> Self:
@@ -87,7 +88,10 @@ class Platform:
         if code != 0:
             said = [t for t in log.read_text(errors="replace").splitlines() if t.startswith("error: ")]
             raise MainJobFailed(f"{said[-1].removeprefix('error: ') if said else f'exit code {code}'} (see {log})")
-        summary: dict[str, Any] = json.loads(output)
+        try:
+            summary: dict[str, Any] = json.loads(output)
+        except ValueError as error:
+            raise MainJobFailed(f"its output is not JSON: {output[:200]!r} (see {log})") from error
         self.progress.done(f"{summary.get('seconds', {}).get('total', '?')} s")
         return summary
 
@@ -95,9 +99,16 @@ class Platform:
         """Start schedules and sensors: after the first main job, which would otherwise share its rows with them."""
         self._service(parts.daemon(self.deployment, environ=self.variables, since=time.time()))
 
-    def watch(self, stop: Callable[[], bool], *, restarted: Callable[[str, int], None]) -> None:
+    def watch(self, stop: Callable[[], bool], *, restarted: Callable[[str, int | None], None]) -> None:
         """Return when `stop` says so; what ends by itself is started again. Raises ServiceFailed."""
-        parts.wait_for_end(stop, lambda: self._supervisor.revive(restarted=restarted))
+
+        def revive() -> None:
+            if self._postgres is not None and not self._postgres.running():
+                self._postgres.start()
+                restarted("embedded Postgres", None)
+            self._supervisor.revive(restarted=restarted)
+
+        parts.wait_for_end(stop, revive)
 
     def _start(self) -> None:
         home = self.deployment.home
@@ -135,9 +146,9 @@ class Platform:
         if self.deployment.database_url is not None:
             return self.deployment.database_url
         self.progress.step("embedded Postgres")
-        server = EmbeddedPostgres(home=self.deployment.home, tied=True)
-        url = server.start()
-        self._stack.callback(server.stop)
+        self._postgres = EmbeddedPostgres(home=self.deployment.home, tied=True)
+        url = self._postgres.start()
+        self._stack.callback(self._postgres.stop)
         self.progress.done()
         return url
 
@@ -150,6 +161,10 @@ class Platform:
         for name in ("AIOS_DAGSTER_DIR", "AIOS_COMPUTE_LOGS"):
             Path(self.variables[name]).mkdir(parents=True, exist_ok=True)
         self.progress.done(", ".join(applied) if applied else "current")
+        if self.password is not None:
+            # shown at once: only its hash is kept, and what comes next may fail
+            self.progress.step("account admin")
+            self.progress.done(f"password {self.password}")
 
     def _service(self, service: Service) -> None:
         self.progress.step(service.name)

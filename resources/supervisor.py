@@ -82,7 +82,7 @@ class Supervisor:
         """Name -> process id of the services that run now."""
         return {name: c.process.pid for name, c in self._children.items() if c.process.poll() is None}
 
-    def revive(self, *, restarted: Callable[[str, int], None] = lambda name, code: None) -> None:
+    def revive(self, *, restarted: Callable[[str, int | None], None] = lambda name, code: None) -> None:
         """Start again what ended by itself; raises ServiceFailed for what ends too often."""
         for name, child in self._children.items():
             code = child.process.poll()

@@ -30,7 +30,7 @@ class DropJsonSuffix:
             path = scope["path"].removesuffix(".json")
             scope = {**scope, "path": path, "raw_path": path.encode()}
         elif scope["type"] == "http" and len(scope["path"]) > 1:
-            scope = {**scope, "path": scope["path"].rstrip("/")}
+            scope = {**scope, "path": scope["path"].rstrip("/") or "/"}
         await self._app(scope, receive, send)
 
 
@@ -46,6 +46,7 @@ def create_app(sandbox: Sandbox) -> FastAPI:
     app.include_router(zendesk_router(sandbox))
     app.include_router(salesforce_router(sandbox))
     app.include_router(control.control_router(sandbox))
+    app.add_api_route("/", control.index, response_model=None)
     app.add_exception_handler(ZendeskError, _zendesk_refusal)
     app.add_exception_handler(SalesforceError, _salesforce_refusal)
     app.add_exception_handler(404, _no_such_path)

@@ -32,6 +32,19 @@ async def read_object(request: Request) -> dict[str, Any]:
     return body
 
 
+async def index(_: Request) -> Response:
+    """What is here, for whoever opens the address in a browser."""
+    return answer(
+        {
+            "what": "A pretend helpdesk and CRM with a seeded telecom world. Nothing here is real.",
+            "helpdesk": "/api/v2 (Zendesk Support)",
+            "crm": "/services/data (Salesforce)",
+            "look": ["/sandbox/state", "/sandbox/manifest", "/sandbox/writes"],
+            "change": ["/sandbox/clock", "/sandbox/faults", "/sandbox/drift", "/sandbox/reset"],
+        }
+    )
+
+
 class Control:
     """The endpoints over one sandbox."""
 

@@ -4,6 +4,7 @@ What belongs here: everything that changes state, so that it is written down onc
 not: HTTP (the vendors' routes and `control.py`).
 """
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -120,6 +121,8 @@ class Sandbox:
             self.helpdesk.create(**body, at=at)
         elif kind == "delete":
             self.helpdesk.delete(body["place"], at=at)
+        elif kind == "job":
+            self.jobs[body["id"]] = {"results": body["results"], "at": at, "taken_at": self.monotonic()}
         elif kind == "drift":
             self.world.spec = replace(self.world.spec, drift=(*self.world.spec.drift, Drift(body["kind"], body["at"])))
         elif kind == "live":
@@ -172,7 +175,10 @@ class Sandbox:
                 )
             )
             self._live_slot = end
-        self.helpdesk.catch_up(now)
+        # while tickets arrive live, nothing happens ahead of the last whole slot: the order of events then depends on their
+        # times alone, not on when somebody asked, and a restart gives the same log
+        settled = self.start + int(self._live_slot * LIVE_SLOT * SECOND) if self._live_rate else now
+        self.helpdesk.catch_up(min(now, settled))
 
     def advance(self, hours: float, new_tickets: int | None) -> None:
         """Move the clock on: agents act, live tickets arrive; or, instead of those, this many new tickets."""
@@ -246,6 +252,14 @@ class Sandbox:
         """Note a write that had no effect."""
         shown = fields if isinstance(fields, dict) else {}
         self.writes.append(Write(ticket_id, shown, key, self.clock.now(), applied=False, error=error, job_id=job_id))
+
+    def keep_job(self, results: list[dict[str, Any]]) -> None:
+        """Remember what became of an update-many job's tickets, under the id that `next_job` gave."""
+        self._do("job", {"id": self.next_job(), "results": results})
+
+    def next_job(self) -> str:
+        """The id of the job to come: the same over a restart, and no other job's."""
+        return hashlib.md5(f"{self.start}/{len(self.jobs)}".encode(), usedforsecurity=False).hexdigest()
 
     def create(self, subject: str, body: str, *, customer: int, priority: str, channel: str = "api") -> int:
         """A ticket that a client opens; returns its id."""

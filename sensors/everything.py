@@ -3,11 +3,11 @@
 import dagster as dg
 
 from resources.declarations import Declared
-from sensors import arrivals, decided, retraining, reviews, schedules
+from sensors import arrivals, decided, remedies, retraining, reviews, schedules
 
 
 def build(declared: Declared) -> dg.Definitions:
     return dg.Definitions(
         schedules=schedules.build(declared),
-        sensors=[s for stage in (arrivals, reviews, decided, retraining) for s in stage.build(declared)],
+        sensors=[s for stage in (arrivals, reviews, decided, remedies, retraining) for s in stage.build(declared)],
     )

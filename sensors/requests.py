@@ -4,10 +4,13 @@ What belongs here: functions without Dagster, clock and database, which tests ca
 state, which the shell beside them does.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
+
+from aios_core.monitoring.verdict import Remedy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,3 +54,25 @@ def monitor_decided(days: Sequence[tuple[date, int]]) -> list[Request]:
 def retrain(pending: int | None) -> list[Request]:
     """The id of an open retraining request becomes one training run."""
     return [] if pending is None else [Request(run_key=f"retrain:{pending}")]
+
+
+def rollback(found: Remedy, *, assessment: int, champion: int) -> list[Request]:
+    """A rollback from `champion`, where the judge asks for one; an assessment is acted on once."""
+    if found.kind != "rollback":
+        return []
+    config = {"from_version": champion, "reason": found.reason, "evidence": json.dumps(found.evidence)}
+    return [Request(run_key=f"rollback:{assessment}", config=config)]
+
+
+def narrow(found: Remedy, *, assessment: int) -> list[Request]:
+    """Queues held to review, or all of them, where the judge asks for it."""
+    if found.kind not in ("narrow", "stop"):
+        return []
+    config = {
+        "queues": list(found.queues),
+        "reason": found.reason,
+        "remedy": found.kind,
+        "retrain": found.retrain,
+        "evidence": json.dumps(found.evidence),
+    }
+    return [Request(run_key=f"{found.kind}:{assessment}", config=config)]

@@ -1,6 +1,7 @@
-"""Schedules: ingest, train and review batches by the declared cron; the judge.
+"""Schedules: ingest, train, review batches and the judge, by the declared cron.
 
-What belongs here: when things happen by the clock. What does not: what is decided (`aios_core/monitoring/verdict.py`).
+What belongs here: when things happen by the clock. What does not: what the judge says (`aios_core/monitoring/verdict.py`)
+and carrying it out (`remedies.py`).
 """
 
 import dagster as dg
@@ -14,6 +15,7 @@ def build(declared: Declared) -> list[dg.ScheduleDefinition]:
     return [
         _schedule(declared, jobs.INGEST, automation.schedules.ingest, "Reads every source from its cursor."),
         _schedule(declared, jobs.TRAIN, automation.schedules.train, "Trains on the outcomes known by now."),
+        _schedule(declared, jobs.ASSESS, automation.schedules.judge, "Judges the champion by the outcomes known now."),
         _schedule(declared, jobs.REVIEW, automation.review.schedule, "Groups waiting cases into review batches."),
     ]
 

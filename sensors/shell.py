@@ -68,5 +68,8 @@ def run_request(declared: Declared, request: Request) -> dg.RunRequest:
     if request.first_day and request.last_day:
         tags |= partitions.range_tags(request.first_day, request.last_day)
     return dg.RunRequest(
-        run_key=request.run_key, partition_key=request.partition, tags=tags, run_config=request.config or None
+        run_key=request.run_key,
+        partition_key=request.partition,
+        tags=tags,
+        run_config=request.config or None,
     )

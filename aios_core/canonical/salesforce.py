@@ -25,7 +25,7 @@ def identify(payload: Mapping[str, Any]) -> tuple[str, str | None]:
 
 def selected_fields(source: SalesforceSource) -> tuple[str, ...]:
     """The columns to select: ids and clocks, then what the declaration maps, each once."""
-    base = ("Id", "SystemModstamp", "LastModifiedDate", "CreatedDate")
+    base = ("Id", "SystemModstamp", "LastModifiedDate", "CreatedDate", "IsDeleted")
     mapped = (rule.field for rule in source.mapping.values() if rule.field is not None)
     return tuple(dict.fromkeys((*base, *mapped)))
 
@@ -40,12 +40,16 @@ def map_customer(
     external_id: str,
     version: str,
 ) -> Customer:
-    """One record. It became true when it was last modified; the system knew it at SystemModstamp. Raises RecordError."""
+    """One record. It became true when it was last modified; the system knew it at SystemModstamp. Raises RecordError.
+
+    Of a deleted record nothing is known from then on: its attributes are null.
+    """
     modified = to_optional_time(
         pick(source.mapping, "event_time", payload, "LastModifiedDate"), field="LastModifiedDate"
     )
     stamped = to_optional_time(pick(source.mapping, "known_at", payload, "SystemModstamp"), field="SystemModstamp")
     names = [n for n in source.mapping if n not in NOT_ATTRIBUTES]
+    facts = {} if payload.get("IsDeleted") is True else payload
     return Customer(
         source=source_name,
         customer_id=_customer_id(source, payload, external_id),
@@ -53,7 +57,7 @@ def map_customer(
         correlation_id=correlation_id,
         event_time=modified or stamped or landed_at,
         known_at=stamped or landed_at,
-        attributes={n: clean_json(pick(source.mapping, n, payload), field=n) for n in names},
+        attributes={n: clean_json(pick(source.mapping, n, facts), field=n) for n in names},
     )
 
 

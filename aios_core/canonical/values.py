@@ -167,7 +167,7 @@ def clean_json(value: Any, *, field: str, depth: int = 0) -> Any:
 
 def short(value: Any, limit: int = 60) -> str:
     """A value for a message: at most `limit` characters."""
-    text = clean_text(value if isinstance(value, str) else str(value) if not isinstance(value, int) else _plain(value))
+    text = clean_text(value if isinstance(value, str) else _plain(value))
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -203,8 +203,6 @@ def _plain(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
-    if isinstance(value, int) and abs(value) >= 10**4000:  # str() refuses these; nobody's id is that long
-        return hex(value)
     return str(value)
 
 

@@ -79,6 +79,7 @@ class CustomerEncoding:
                 scaled = np.clip((np.where(known, values, 0.0) - fact.mean) / fact.scale, -CLIP, CLIP)
                 weights[:, place] = np.where(known, scaled, 1.0) * WEIGHT
             else:
+                column = column.cast(pa.string())
                 found = pc.fill_null(
                     pc.index_in(column, value_set=pa.array(fact.values, pa.string())), len(fact.values)
                 )
@@ -112,7 +113,9 @@ def _fit_fact(column: pa.ChunkedArray, fact: CrmFeature) -> FactState:
         deviation = float(values.std()) if values.size else 0.0
         return FactState(name=fact.name, kind="numeric", mean=mean, scale=deviation if deviation > 1e-12 else 1.0)
     counts = [
-        (-row["counts"], row["values"]) for row in pc.value_counts(column).to_pylist() if row["values"] is not None
+        (-row["counts"], row["values"])
+        for row in pc.value_counts(column.cast(pa.string())).to_pylist()
+        if row["values"] is not None
     ]
     kept = sorted(value for _, value in sorted(counts)[:MAX_CATEGORIES])
     return FactState(name=fact.name, kind="categorical", values=tuple(kept))

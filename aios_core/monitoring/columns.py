@@ -61,7 +61,8 @@ def _need(table: pa.Table, columns: tuple[str, ...], what: str) -> None:
 def _plain(table: pa.Table) -> pd.DataFrame:
     """Arrow dictionaries decoded and nulls as pandas' own, so that every later step sees plain columns."""
     fields = [
-        pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type, f.nullable) for f in table.schema
+        pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type, f.nullable)
+        for f in table.schema
     ]
     frame: pd.DataFrame = table.cast(pa.schema(fields)).to_pandas()
     return frame

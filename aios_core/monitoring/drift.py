@@ -17,7 +17,7 @@ which stand for the whole input. Ten quiet CRM columns must not outvote the one 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from aios_core.automation import Monitoring
@@ -100,12 +100,12 @@ def measure(
     because it broke.
     """
     common, skipped = _common(reference, current)
-    rows = {"rows": len(current), "reference_rows": len(reference)}
+    result = Drift(rows=len(current), reference_rows=len(reference), skipped=skipped)
     if len(current) < limits.min_rows:
-        return Drift(**rows, skipped=skipped, reason=f"too few rows to say: {len(current)} of {limits.min_rows} needed")
+        return replace(result, reason=f"too few rows to say: {len(current)} of {limits.min_rows} needed")
     if len(reference) < MIN_REFERENCE:
         why = f"the model version's reference has {len(reference)} rows, {MIN_REFERENCE} are needed; train on more outcomes"
-        return Drift(**rows, skipped=skipped, reason=why)
+        return replace(result, reason=why)
     compared, kinds, missing = {}, {}, {}
     for name in common:
         levels = levels_of(reference[name])
@@ -125,13 +125,13 @@ def measure(
             threshold=thresholds[name],
             missing_reference=missing[name][0],
             missing_current=missing[name][1],
-            moved=_moved(compared[name]),
+            moved=_moved(compared[name], kinds[name]),
         )
         for name in common
     }
     share, flagged, reason = _verdict(columns, limits=limits, sentinels=sentinels)
     html = report.page(headline=f"{reason} ({len(current):,} rows.)") if page else None
-    return Drift(**rows, columns=columns, skipped=skipped, share=share, flagged=flagged, reason=reason, html=html)
+    return replace(result, columns=columns, share=share, flagged=flagged, reason=reason, html=html)
 
 
 def _common(reference: pd.DataFrame, current: pd.DataFrame) -> tuple[list[str], dict[str, str]]:
@@ -157,10 +157,12 @@ def _chance(compared: Compared, *, columns: int) -> tuple[float, float]:
     return degrees * scale, float(chdtri(degrees, FALSE_ALARMS / columns)) * scale
 
 
-def _moved(compared: Compared) -> tuple[Move, ...]:
+def _moved(compared: Compared, kind: Kind) -> tuple[Move, ...]:
     before, after = compared.reference / compared.reference.sum(), compared.current / compared.current.sum()
     order = sorted(range(len(before)), key=lambda i: -abs(after[i] - before[i]))[:SHOWN_MOVES]
-    return tuple(Move(level=compared.labels[i], reference=float(before[i]), current=float(after[i])) for i in order)
+    # the place in front of a number level only serves Evidently's sorting
+    names = [label.split(": ", 1)[-1] if kind == "numeric" else label for label in compared.labels]
+    return tuple(Move(level=names[i], reference=float(before[i]), current=float(after[i])) for i in order)
 
 
 def _verdict(
@@ -180,8 +182,8 @@ def _verdict(
 
 
 def _told(name: str, column: ColumnDrift) -> str:
-    """`confidence (PSI 0.41; 01: to 0.55 from 10% to 31%)`"""
+    """`confidence (PSI 0.41; to 0.55: from 10% to 31%)`"""
     if not column.moved:
         return f"{name} (PSI {column.psi:.2f})"
     most = column.moved[0]
-    return f"{name} (PSI {column.psi:.2f}; {most.level} from {most.reference:.0%} to {most.current:.0%})"
+    return f"{name} (PSI {column.psi:.2f}; {most.level}: from {most.reference:.0%} to {most.current:.0%})"

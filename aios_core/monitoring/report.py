@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 5_000
 METHOD = "psi"  # Evidently's name for the population stability index
-DRIFTED_COLUMNS = "evidently:metric_v2:DriftedColumnsCount"
 VALUE_DRIFT = "evidently:metric_v2:ValueDrift"
 
 
@@ -46,7 +45,9 @@ class EvidentlyReport:
             raise MonitorError(f"Evidently could not compare {', '.join(compared)}: {error!r}") from error
         unusable = [c for c in compared if not math.isfinite(self.scores.get(c, math.nan))]
         if unusable:
-            raise MonitorError(f"Evidently gave no usable score for {', '.join(unusable)}; look at these columns' values")
+            raise MonitorError(
+                f"Evidently gave no usable score for {', '.join(unusable)}; look at these columns' values"
+            )
 
     def page(self, *, headline: str) -> bytes:
         """The page, 4 MB with all its scripts inside, with our own verdict on top of it."""
@@ -80,11 +81,12 @@ def _run(compared: Mapping[str, Compared], limits: Mapping[str, float], share_li
     else:
         metrics = [ValueDrift(column=c, method=METHOD, threshold=limits[c]) for c in compared]
     definition = DataDefinition(categorical_columns=list(compared), numerical_columns=[])
-    sides = [
-        Dataset.from_pandas(_rows({c: (v.labels, counts(v)) for c, v in compared.items()}), data_definition=definition)
-        for counts in (lambda v: v.current, lambda v: v.reference)
-    ]
-    return Report(metrics, include_tests=True).run(sides[0], sides[1])
+    current = _rows({c: (v.labels, v.current) for c, v in compared.items()})
+    reference = _rows({c: (v.labels, v.reference) for c, v in compared.items()})
+    return Report(metrics, include_tests=True).run(
+        Dataset.from_pandas(current, data_definition=definition),
+        Dataset.from_pandas(reference, data_definition=definition),
+    )
 
 
 def _rows(columns: Mapping[str, tuple[tuple[str, ...], Counts]]) -> pd.DataFrame:

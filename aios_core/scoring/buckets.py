@@ -27,6 +27,8 @@ def bucket_lengths(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 def runs(counts: npt.NDArray[np.int64], classes: int) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
     """(padded length, row numbers) of each session run; together they cover every row once."""
+    if not counts.size:
+        return
     lengths = bucket_lengths(counts)
     order = np.argsort(lengths, kind="stable")
     distinct, first = np.unique(lengths[order], return_index=True)

@@ -8,6 +8,7 @@ times coefficient for the predicted class, in calibrated log-odds units; the sum
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -57,15 +58,15 @@ def top_terms(
 
 def _token_names(tokens: list[str]) -> tuple[list[str], Ints]:
     """Readable names of tokens, without the punctuation around them, numbered in order of appearance."""
-    shown: dict[str, str] = {}
     numbers: dict[str, int] = {}
-    result = np.empty(len(tokens), np.int64)
-    for place, token in enumerate(tokens):
-        name = shown.get(token)
-        if name is None:
-            name = shown[token] = (_EDGES.sub("", token) or token)[:LONGEST]
-        result[place] = numbers.setdefault(name, len(numbers))
+    places = (numbers.setdefault(_readable(token), len(numbers)) for token in tokens)
+    result = np.fromiter(places, np.int64, len(tokens))
     return list(numbers), result
+
+
+@lru_cache(maxsize=50_000)
+def _readable(token: str) -> str:
+    return (_EDGES.sub("", token) or token)[:LONGEST]
 
 
 def _strongest(row: Ints, key: Ints, value: Floats, *, width: int, count: int) -> tuple[Ints, Ints, Floats]:

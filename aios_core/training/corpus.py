@@ -191,5 +191,7 @@ def _tfidf(counts: Any, idf: npt.NDArray[np.float64]) -> Any:
     from sklearn.preprocessing import normalize
 
     weighted = counts.astype(np.float64)
+    if not idf.size:  # scikit-learn refuses to normalise a block without columns
+        return weighted
     weighted.data *= idf[weighted.indices]
     return normalize(weighted, norm="l2", copy=False)

@@ -87,7 +87,7 @@ class _Data:
 
 def fit(
     features: pa.Table,
-    labels: Sequence[str],
+    labels: Sequence[str | None],
     *,
     model: LinearTextModel,
     features_spec: Features,
@@ -152,7 +152,7 @@ def _fit_and_score(data: _Data, model: LinearTextModel, spec: Features, notes: l
 
 
 def _usable_rows(
-    features: pa.Table, labels: Sequence[str], *, model: LinearTextModel, queues: tuple[str, ...]
+    features: pa.Table, labels: Sequence[str | None], *, model: LinearTextModel, queues: tuple[str, ...]
 ) -> tuple[pa.Table, list[str], list[str]]:
     """Rows to learn from in time order, their labels, and what was left out and why."""
     if features.num_rows != len(labels):

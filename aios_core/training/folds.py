@@ -45,8 +45,8 @@ class Plan:
 def time_order(features: pa.Table) -> Ints:
     """Row numbers, oldest first. Ties are broken by a hash of the ticket: files sorted by class often have one date for all."""
     created = features.column("created_at").cast(pa.int64()).to_numpy()
-    names = zip(features.column("source").to_pylist(), features.column("ticket_id").to_pylist(), strict=True)
-    ties = np.array([_hash(f"{source}\x1f{ticket}") for source, ticket in names], np.uint64)
+    names = zip(*(features.column(key).to_pylist() for key in ("source", "ticket_id", "ticket_version")), strict=True)
+    ties = np.array([_hash("\x1f".join(name)) for name in names], np.uint64)
     return np.lexsort((ties, created)).astype(np.int64)
 
 

@@ -73,7 +73,8 @@ class SalesforceConnector:
 
     @property
     def _query_path(self) -> str:
-        return f"/services/data/{self._source.api_version}/query"
+        # queryAll also gives deleted records, while they are in the recycle bin: a deletion is a change too
+        return f"/services/data/{self._source.api_version}/queryAll"
 
     def _pages(self, cursor: str | None) -> Generator[Page, None, None]:
         body = self._get(self._query_path, q=soql(self._source, cursor))
@@ -141,9 +142,7 @@ def _page(body: Mapping[str, Any], cursor: str | None, *, done: bool) -> Page:
             rejects.append(item_reject("customers", item, error))
             continue
         records.append(record)
-        stamp = item.get("SystemModstamp")
-        if isinstance(stamp, str) and _readable(stamp):
-            newest = stamp
+        newest = _later(newest, item.get("SystemModstamp"))
     return Page(object="customers", records=tuple(records), rejects=tuple(rejects), cursor=newest, done=done)
 
 
@@ -154,9 +153,10 @@ def _record(item: Any) -> Record:
     return Record(object="customers", external_id=external_id, version=version or content_version(item), payload=item)
 
 
-def _readable(stamp: str) -> bool:
+def _later(cursor: str, stamp: Any) -> str:
+    """The later of the two; a stamp that is none changes nothing."""
     try:
-        to_time(stamp, field="SystemModstamp")
+        moment = to_time(stamp, field="SystemModstamp")
     except RecordError:
-        return False
-    return True
+        return cursor
+    return stamp if not cursor or moment > to_time(cursor, field="cursor") else cursor

@@ -39,7 +39,7 @@ from sandbox.helpdesk.lifecycle import (
 from sandbox.helpdesk.texts import Texts
 from sandbox.world.arrivals import Block
 from sandbox.world.queues import PRIORITIES, group_id
-from sandbox.world.spec import QUIET_SECONDS
+from sandbox.world.spec import CALM_SECONDS, QUIET_SECONDS
 from sandbox.world.tickets import CLOSE_AFTER_HOURS, PRODUCTS, TicketColumns
 from sandbox.world.world import World
 from sandbox.world.writer import Text
@@ -49,7 +49,6 @@ HOUR_US = int(HOUR * SECOND)
 PROTEST_HOURS = 12
 """A ticket that a client solved in the wrong queue is reopened by its customer after this long."""
 NEVER_LABELLED = -1
-CALM_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from sandbox.clock import SECOND
 from sandbox.salesforce.ids import record_id
-from sandbox.world.customers import PLANS, Facts
+from sandbox.world.customers import PLANS, Facts, after_the_calm
 from sandbox.world.queues import SEGMENTS
 from sandbox.world.world import World
 
@@ -90,7 +90,7 @@ class _Cases:
 
     customer: np.ndarray
     opened: np.ndarray
-    hours: np.ndarray
+    closed: np.ndarray
     subject: np.ndarray
     origin: np.ndarray
     high: np.ndarray
@@ -131,10 +131,11 @@ class Crm:
         spec, customers = self._world.spec, len(self._world.customers)
         rng = np.random.default_rng([spec.seed, 3])
         count = int(customers * CASE_SHARE)
+        opened = np.sort(spec.first_moment * 2 * rng.random(count))
         return _Cases(
             customer=rng.integers(0, customers, count),
-            opened=np.sort(spec.first_moment * 2 * rng.random(count)),
-            hours=2 + rng.exponential(40, count),
+            opened=opened,
+            closed=after_the_calm(opened + 3_600 * (2 + rng.exponential(40, count))),
             subject=rng.integers(0, len(CASE_SUBJECTS), count),
             origin=rng.integers(0, len(CASE_ORIGINS), count),
             high=rng.random(count) < 0.2,
@@ -142,8 +143,7 @@ class Crm:
 
     def _moments_of_change(self) -> np.ndarray:
         customers = self._world.customers
-        closed = self._cases.opened + self._cases.hours * 3_600
-        moments = np.concatenate([customers.changed_at, customers.deleted_at, closed])
+        moments = np.concatenate([customers.changed_at, customers.deleted_at, self._cases.closed])
         return np.sort(np.floor(moments[np.isfinite(moments)]))
 
     def _stamps(self, index: int, now: int) -> Row:
@@ -201,7 +201,7 @@ class Crm:
         cases = self._cases
         for number, customer in enumerate(cases.customer.tolist()):
             opened = int(np.floor(cases.opened[number]))
-            closes = int(np.floor(cases.opened[number] + cases.hours[number] * 3_600))
+            closes = int(np.floor(cases.closed[number]))
             closed = closes <= now
             modified = self._start + (closes if closed else opened)
             yield {

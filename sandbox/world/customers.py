@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sandbox.world.spec import DAY, WorldSpec
+from sandbox.world.spec import CALM_SECONDS, DAY, QUIET_SECONDS, WorldSpec
 
 PLANS = ("basic", "plus", "premium", "business")
 PLAN_SPEND = np.array([18.0, 32.0, 55.0, 78.0])
@@ -78,14 +78,20 @@ def draw_customers(spec: WorldSpec, *, given: int, family: int, cities: int) -> 
     return Customers(
         before=before,
         after=after,
-        changed_at=changed_at,
+        changed_at=after_the_calm(changed_at),
         created_at=created_at,
         modified_at=first - (first - created_at) * rng.random(count) * 0.9 - DAY * 0.01,
-        deleted_at=np.where(deleted, first + span * rng.random(count), np.inf),
+        deleted_at=np.where(deleted, CALM_SECONDS + CHANGES_AFTER_START * rng.random(count), np.inf),
         given=rng.integers(0, given, count, dtype=np.int16),
         family=rng.integers(0, family, count, dtype=np.int16),
         city=rng.integers(0, cities, count, dtype=np.int16),
     )
+
+
+def after_the_calm(moments: Floats) -> Floats:
+    """What would happen around the start waits until a quarter of an hour after it."""
+    around = (moments > -QUIET_SECONDS) & (moments < CALM_SECONDS)
+    return np.where(around, CALM_SECONDS + moments / CALM_SECONDS, moments)
 
 
 def _draw_facts(rng: np.random.Generator, segment: NDArray[np.int8]) -> Facts:

@@ -3,6 +3,7 @@
 What belongs here: tables about queues. What does not: what people write (`phrases/`) and what agents do (`tickets.py`).
 """
 
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -65,8 +66,10 @@ def profile_of(facts: Facts) -> NDArray[np.intp]:
     return profile
 
 
-def topic_table(shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cumulative shares of the queues for each customer profile: shape (48, 10)."""
+@cache
+def topic_table(*, shifted: bool) -> NDArray[np.float64]:
+    """Cumulative shares of the queues for each customer profile, before or after `class_shift`: shape (48, 10)."""
+    shares = SHARES * SHIFT if shifted else SHARES
     table = np.array([shares * _leaning(profile) for profile in range(48)])
     cumulative: NDArray[np.float64] = np.cumsum(table / table.sum(axis=1, keepdims=True), axis=1)
     return cumulative

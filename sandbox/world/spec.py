@@ -11,6 +11,8 @@ from typing import Literal, get_args
 DAY = 86_400.0
 QUIET_SECONDS = 120.0
 """The generated past ends this long before the start, so that the export's one-minute guard never holds it back."""
+CALM_SECONDS = 900.0
+"""Nothing happens by itself for this long after the start: whoever runs right after it sees the same world each time."""
 
 DriftKind = Literal["new_product", "class_shift", "label_rule"]
 DRIFT_KINDS: tuple[DriftKind, ...] = get_args(DriftKind)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sandbox.world.arrivals import Block
 from sandbox.world.customers import Customers, Facts
-from sandbox.world.queues import INDEX, PRIORITY_WEIGHTS, QUEUES, SHARES, SHIFT, profile_of, topic_table
+from sandbox.world.queues import INDEX, PRIORITY_WEIGHTS, QUEUES, profile_of, topic_table
 from sandbox.world.spec import WorldSpec
 
 PLAIN, MIXED, AMBIGUOUS, VAGUE, NOVA = range(5)
@@ -139,11 +139,11 @@ def _normal(first: Floats, second: Floats) -> Floats:
 
 def _topics(spec: WorldSpec, facts: Facts, created: Floats, u: Floats) -> Codes:
     profile = profile_of(facts)
-    usual = _drawn(u, topic_table(SHARES)[profile])
+    usual = _drawn(u, topic_table(shifted=False)[profile])
     shifted_at = spec.drift_at("class_shift")
     if not (created >= shifted_at).any():
         return usual
-    return np.where(created >= shifted_at, _drawn(u, topic_table(SHARES * SHIFT)[profile]), usual)
+    return np.where(created >= shifted_at, _drawn(u, topic_table(shifted=True)[profile]), usual)
 
 
 def _drawn(u: Floats, cumulative: Floats) -> Codes:

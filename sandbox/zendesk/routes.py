@@ -7,7 +7,6 @@ Paths are without `.json`; the app drops that suffix, since the vendor takes bot
 
 import base64
 import binascii
-import hashlib
 import secrets
 from collections.abc import Callable
 from typing import Any, Final
@@ -276,14 +275,8 @@ class ZendeskApi:
         sandbox = self._sandbox
         sandbox.tick()
         key = request.headers.get("idempotency-key")
-        job_id = hashlib.md5(f"{len(sandbox.jobs)}/{sandbox.clock.now()}".encode(), usedforsecurity=False).hexdigest()
-        results = [self._one_of_many(fields, key, job_id) for fields in wanted]
-        sandbox.jobs[job_id] = {
-            "results": results,
-            "total": len(wanted),
-            "done_at": sandbox.monotonic() + JOB_SECONDS,
-            "at": sandbox.clock.now(),
-        }
+        job_id = sandbox.next_job()
+        sandbox.keep_job([self._one_of_many(fields, key, job_id) for fields in wanted])
         queued = self._job(request, job_id, done=False)
         return answer({"job_status": queued}, headers=headers)
 
@@ -327,7 +320,7 @@ class ZendeskApi:
         job = self._sandbox.jobs.get(job_id)
         if job is None:
             raise not_found()
-        done = self._sandbox.monotonic() >= job["done_at"]
+        done = self._sandbox.monotonic() - job["taken_at"] >= JOB_SECONDS
         return answer({"job_status": self._job(request, job_id, done=done)}, headers=headers)
 
     def _job(self, request: Request, job_id: str, *, done: bool) -> Json:
@@ -336,8 +329,8 @@ class ZendeskApi:
             "id": job_id,
             "job_type": "Bulk Ticket Update",
             "url": f"{request.base_url}api/v2/job_statuses/{job_id}.json",
-            "total": job["total"],
-            "progress": job["total"] if done else 0,
+            "total": len(job["results"]),
+            "progress": len(job["results"]) if done else 0,
             "status": "completed" if done else "queued",
             "message": f"Completed at {iso(job['at'] // SECOND)}" if done else None,
             "results": job["results"] if done else None,

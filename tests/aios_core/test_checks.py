@@ -52,7 +52,9 @@ def test_good_tickets_pass() -> None:
         ({"queue": "only_in_test"}, "check.queue_declared"),
     ],
 )
-def test_a_row_that_fails_has_the_code_of_its_expectation_and_the_others_pass(change: dict[str, Any], code: str) -> None:
+def test_a_row_that_fails_has_the_code_of_its_expectation_and_the_others_pass(
+    change: dict[str, Any], code: str
+) -> None:
     checks = Checks(max_text_chars=500)
     assert failed(tickets({}, change, {}), checks=checks, queues=("billing", "outage")) == {1: code}
 
@@ -87,9 +89,7 @@ def test_an_unknown_required_field_is_an_error_in_the_declaration() -> None:
 
 
 def test_the_failure_rate_counts_rows_not_failures() -> None:
-    report = validate_tickets(
-        tickets({"status": "x", "ticket_id": ""}, {}, {}, {}), checks=Checks(), now=NOW
-    )
+    report = validate_tickets(tickets({"status": "x", "ticket_id": ""}, {}, {}, {}), checks=Checks(), now=NOW)
     assert report.failure_rate == 0.25
     assert {e["name"]: e["failed"] for e in report.expectations if e["failed"]} == {
         "ticket_id_given": 1,

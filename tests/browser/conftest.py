@@ -33,8 +33,9 @@ class Live:
     lake: Lake
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """Closed at the module's end: until then playwright runs an event loop in this thread, where no other can be started."""
     found = shutil.which("chromium")
     if found is None:
         why = "chromium is not installed, so nothing of the console is tried in a browser"

@@ -51,12 +51,18 @@ def test_a_broken_policy_is_found_by_the_check(aios_without_database: Aios, writ
     assert "policy.rego" in done.stderr
 
 
-def test_a_diff_between_two_files_names_what_changed(aios_without_database: Aios, written: Path, tmp_path: Path) -> None:
+def test_a_diff_between_two_files_names_what_changed(
+    aios_without_database: Aios, written: Path, tmp_path: Path
+) -> None:
     old = tmp_path / "old"
     old.mkdir()
     (old / "defs.yaml").write_text(written.read_text())
     (old / "policy.rego").write_text("package aios.policy")
-    written.write_text(written.read_text().replace("automate: 0.9", "automate: 0.95").replace("{name: outage}", "{name: outage, wrong_cost: 9}"))
+    written.write_text(
+        written.read_text()
+        .replace("automate: 0.9", "automate: 0.95")
+        .replace("{name: outage}", "{name: outage, wrong_cost: 9}")
+    )
     done = aios_without_database("automation", "diff", str(written), "--against", str(old), "--json")
     assert json.loads(done.stdout)["changes"] == [
         {"what": "decisions.automate", "before": 0.9, "after": 0.95},
@@ -64,7 +70,9 @@ def test_a_diff_between_two_files_names_what_changed(aios_without_database: Aios
     ]
 
 
-def test_a_diff_without_another_file_is_against_what_decided_last(aios: Aios, database: Database, written: Path) -> None:
+def test_a_diff_without_another_file_is_against_what_decided_last(
+    aios: Aios, database: Database, written: Path
+) -> None:
     declared = load_declaration(written).automation
     assert "no decision of mine is recorded yet" in aios("automation", "diff", str(written)).stderr
     recorded(database, declared, seen=datetime(2026, 1, 1, tzinfo=UTC), decided=datetime(2026, 3, 1, tzinfo=UTC))
@@ -76,7 +84,9 @@ def test_a_diff_without_another_file_is_against_what_decided_last(aios: Aios, da
 
 def test_a_recorded_declaration_of_another_schema_is_said(aios: Aios, database: Database, written: Path) -> None:
     with database.connection() as connection:
-        connection.execute("insert into declarations (version, automation, content) values ('v', 'mine', '{\"old\": 1}')")
+        connection.execute(
+            "insert into declarations (version, automation, content) values ('v', 'mine', '{\"old\": 1}')"
+        )
     done = aios("automation", "diff", str(written))
     assert done.exit_code == 1
     assert "the recorded declaration v of mine can't be read" in done.stderr

@@ -21,7 +21,9 @@ def test_migrate_says_what_it_applied_and_then_that_all_is_current(
     assert call("migrate").stdout == "the schema is current\n"
 
 
-def test_other_commands_ask_for_a_migration(home: Path, empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_commands_ask_for_a_migration(
+    home: Path, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AIOS_DATABASE_URL", empty_database_url)
     done = call("user", "list")
     assert done.exit_code == 1

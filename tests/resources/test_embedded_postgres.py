@@ -96,8 +96,23 @@ def test_a_pid_file_whose_number_belongs_to_another_process_is_no_server(home: P
     one.stop()
     text[0] = str(os.getpid())
     (one.data / "postmaster.pid").write_text("\n".join(text) + "\n")
+    (one.socket_dir / ".s.PGSQL.5432.lock").write_text("\n".join(text) + "\n")
     assert not one.running()
     assert answers(one.start())
+    one.stop()
+
+
+def test_a_killed_server_is_started_again_with_all_that_was_committed(home: Path) -> None:
+    one = server(home)
+    with psycopg.connect(one.start()) as connection:
+        connection.execute("create table kept as select 42 as n")
+        connection.commit()
+        os.kill(int((one.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        while one.running():
+            time.sleep(0.01)
+        one.start()
+    with psycopg.connect(one.url()) as connection:
+        assert connection.execute("select n from kept").fetchone() == (42,)
     one.stop()
 
 

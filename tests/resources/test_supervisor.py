@@ -78,7 +78,9 @@ def test_start_returns_when_the_service_is_healthy(supervisor: Supervisor, tmp_p
 
 def test_a_service_that_ends_at_once_shows_the_tail_of_its_log(supervisor: Supervisor, tmp_path: Path) -> None:
     code = "import sys; print('error: the port is busy', file=sys.stderr); sys.exit(2)"
-    with pytest.raises(ServiceFailed, match=r"one ended with exit code 2; .*one\.log ends with:\n  error: the port is busy"):
+    with pytest.raises(
+        ServiceFailed, match=r"one ended with exit code 2; .*one\.log ends with:\n  error: the port is busy"
+    ):
         supervisor.start(service(tmp_path, code))
 
 

@@ -22,7 +22,7 @@ from sandbox.world.spec import WorldSpec
 PROJECT = Path(__file__).resolve().parents[2]
 UNTIL = 1_800_000_000
 AUTH = ("agent@example.com/token", "sandbox-token")
-SMALL = WorldSpec(seed=7, tickets=120, new_days=1, history=400, history_days=10)
+SMALL = WorldSpec(seed=7, tickets=120, new_days=1, history=400, history_days=8)
 
 
 class ManualTime:

@@ -79,6 +79,22 @@ def test_moving_the_clock_lets_agents_act_and_tickets_arrive(talk) -> None:
     assert newest["id"] == 100_000 + after["tickets"]
 
 
+def test_nothing_happens_by_itself_right_after_the_start(start) -> None:
+    talk = start(recent_guard=True)
+
+    def seen() -> tuple:
+        crm = [
+            talk.soql(f"SELECT Id, SystemModstamp FROM {kind}", path="queryAll").json() for kind in ("Account", "Case")
+        ]
+        return talk.export()[0], talk.export("/incremental/users/cursor.json")[0], crm
+
+    before = seen()
+    talk.advance(0.24)
+    assert seen() == before
+    talk.advance(48)
+    assert all(now != then for now, then in zip(seen(), before, strict=True))
+
+
 def test_live_tickets_arrive_as_wall_time_passes(start) -> None:
     talk = start(clock_runs=True, live_per_minute=30.0)
     assert talk.client.get("/sandbox/state").json()["counts"]["tickets"] == 520
@@ -120,6 +136,14 @@ def test_the_control_plane_says_what_is_wrong(talk, path, body) -> None:
     assert response.status_code == 400
     assert response.json()["error"]
     assert talk.client.get("/sandbox/manifest").content == before
+
+
+def test_the_address_alone_says_what_is_here(talk) -> None:
+    paths = talk.client.get("/").json()
+    for path in paths["look"]:
+        assert talk.client.get(path).status_code == 200
+    for path in ("//", "/nothing", "/sandbox/nothing"):
+        assert talk.client.get(f"http://testserver{path}").status_code in (200, 404)
 
 
 def test_reset_goes_back_to_the_start(talk) -> None:
@@ -165,6 +189,37 @@ def test_a_running_clock_never_goes_back_over_a_restart(start, tmp_path) -> None
     assert second.client.get("/sandbox/state").json()["clock"] >= state["clock"]
     again = {ticket["id"]: ticket for ticket in second.export()[0]}
     assert all(again[ticket["id"]] == ticket for ticket in served)
+
+
+def test_a_restart_gives_the_same_log_however_often_somebody_asked(start, tmp_path) -> None:
+    """Live tickets, agents at work, writes in between, and looks at odd moments: cursors stay good over a kill."""
+    settings = {"state": tmp_path / "state.db", "clock_runs": True, "live_per_minute": 40.0}
+    first = start(**settings)
+    first.advance(3)
+    _, cursor = first.export()
+    new = [ticket["id"] for ticket in first.untouched()]
+    for turn in range(40):
+        first.wall.sleep(3.7)
+        if turn % 5 == 0:
+            first.update(new[turn], additional_tags=["seen"])
+        first.client.get("/sandbox/state")
+    first.wall.sleep(5)
+    seen, _ = first.export(cursor=cursor, per_page=7)
+    second = start(**settings)
+    again, _ = second.export(cursor=cursor, per_page=1_000)
+    assert len(seen) > 80
+    assert again[: len(seen)] == seen
+
+
+def test_a_job_can_be_asked_for_after_a_restart(start, tmp_path) -> None:
+    first = start(state=tmp_path / "state.db")
+    body = {"tickets": [{"id": first.untouched()[0]["id"], "priority": "low"}, {"id": 1}]}
+    job = first.zendesk("PUT", "/tickets/update_many.json", json=body).json()["job_status"]["id"]
+    first.wall.sleep(1)
+    done = first.zendesk("GET", f"/job_statuses/{job}.json").json()
+    second = start(state=tmp_path / "state.db")
+    second.wall.sleep(1)
+    assert second.zendesk("GET", f"/job_statuses/{job}.json").json() == done
 
 
 def test_a_state_file_that_is_none_is_named(start, tmp_path) -> None:

@@ -23,13 +23,23 @@ ZENDESK = ZendeskSource(
     mapping={"queue": {"field": "group_id", "values": {"4001": "billing"}}, "product": "custom_fields.9"},  # type: ignore[dict-item]
 )
 SALESFORCE = SalesforceSource(
-    connector="salesforce", url="https://x", client_id="i", client_secret="s", mapping={"plan": "Plan__c"}  # type: ignore[dict-item]
+    connector="salesforce",
+    url="https://x",
+    client_id="i",
+    client_secret="s",
+    mapping={"plan": "Plan__c"},  # type: ignore[dict-item]
 )
 TICKET_FILE = FileSource(
     connector="file",
     provides="tickets",
     path="x.csv",
-    mapping={"subject": "subject", "created_at": "created_at", "resolved_at": "updated_at", "tags": "tags", "extra": "x.y"},  # type: ignore[dict-item]
+    mapping={
+        "subject": "subject",
+        "created_at": "created_at",
+        "resolved_at": "updated_at",
+        "tags": "tags",
+        "extra": "x.y",
+    },  # type: ignore[dict-item]
 )
 CUSTOMER_FILE = FileSource(connector="file", provides="customers", path="x.csv")
 STREAMS: list[tuple[Source, str]] = [
@@ -41,15 +51,28 @@ STREAMS: list[tuple[Source, str]] = [
 ]
 
 NAMES = st.sampled_from(
-    "id created_at updated_at generated_timestamp subject raw_subject description status priority via group_id requester_id"
-    " external_id tags custom_fields Id SystemModstamp LastModifiedDate Plan__c queue x language".split()
+    [
+        *("id", "created_at", "updated_at", "generated_timestamp", "subject", "raw_subject", "description", "status"),
+        *(
+            "priority",
+            "via",
+            "group_id",
+            "requester_id",
+            "external_id",
+            "tags",
+            "custom_fields",
+            "Id",
+            "SystemModstamp",
+        ),
+        *("LastModifiedDate", "Plan__c", "queue", "x", "language"),
+    ]
 )
 TIMES = st.sampled_from(["2026-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "soon", ""])
 LEAVES = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
-    st.sampled_from([10**30, -(10**5000), 2**63]),
+    st.sampled_from([10**30, -(10**400), 2**63]),
     st.floats(),
     st.text(st.characters(codec=None), max_size=20),  # with NUL and lone surrogates
     TIMES,
@@ -89,7 +112,7 @@ def storable(value: Any) -> None:
 
 
 @pytest.mark.parametrize(("source", "name"), STREAMS)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(payload=PAYLOADS | VALUES)
 def test_any_payload_gives_a_storable_entity_or_a_record_error(source: Source, name: str, payload: Any) -> None:
     try:
@@ -106,7 +129,7 @@ def test_any_payload_gives_a_storable_entity_or_a_record_error(source: Source, n
 
 
 @pytest.mark.parametrize(("source", "name"), STREAMS)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(payload=PAYLOADS)
 def test_any_payload_has_an_identity_or_a_record_error(source: Source, name: str, payload: dict[str, Any]) -> None:
     try:

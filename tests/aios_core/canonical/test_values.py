@@ -37,7 +37,7 @@ def test_a_path_walks_objects_lists_and_id_value_pairs() -> None:
         ("2026-01-02", datetime(2026, 1, 2, tzinfo=UTC)),
         (1767323045, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
         (1767323045000, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
-        (datetime(2026, 1, 2), datetime(2026, 1, 2, tzinfo=UTC)),  # noqa: DTZ001  # Parquet's times may be naive
+        (datetime(2026, 1, 2), datetime(2026, 1, 2, tzinfo=UTC)),  # Parquet's times may be naive
     ],
 )
 def test_times_in_the_forms_that_sources_write_become_utc(value: Any, expected: datetime) -> None:

@@ -32,9 +32,7 @@ TICKET = {
 
 def zendesk(payload: dict[str, Any], name: str = "tickets", **mapping: Any) -> Any:
     queue = {"field": "group_id", "values": {"4001": "billing", "4002": "outage"}}
-    source = ZendeskSource(
-        connector="zendesk", url="u", email="e", token="t", mapping={"queue": queue, **mapping}
-    )
+    source = ZendeskSource(connector="zendesk", url="u", email="e", token="t", mapping={"queue": queue, **mapping})
     return _map(source, name, payload)
 
 
@@ -168,6 +166,8 @@ def test_a_salesforce_account_becomes_a_customer_with_the_declared_attributes() 
         known_at=datetime(2026, 2, 2, 0, 0, 1, tzinfo=UTC),
         attributes={"plan": "plus", "spend": 12.5, "city": "Graz"},
     )
+    deleted = _map(source, "customers", payload | {"IsDeleted": True})
+    assert deleted.attributes == {"plan": None, "spend": None, "city": None}
     assert selected_fields(source)[-3:] == ("Plan__c", "Spend__c", "BillingAddress.City")
 
 

@@ -25,7 +25,14 @@ def tickets(*rows):
 
 
 def contacts(*rows):
-    base = {"source": "desk", "contact_id": "u1", "version": "1", "customer_id": "A", "event_time": NOON, "known_at": NOON}
+    base = {
+        "source": "desk",
+        "contact_id": "u1",
+        "version": "1",
+        "customer_id": "A",
+        "event_time": NOON,
+        "known_at": NOON,
+    }
     return pa.Table.from_pylist([base | row for row in rows]) if rows else pa.table({})
 
 
@@ -118,7 +125,12 @@ hours = st.integers(-6, 6)
 @given(st.lists(st.tuples(hours, hours), max_size=8))
 def test_whatever_the_versions_the_fact_used_is_the_newest_that_was_true_and_known(clocks):
     versions = [
-        {"version": str(i), "event_time": NOON + e * HOUR, "known_at": NOON + k * HOUR, "attributes": f'{{"spend": {i}}}'}
+        {
+            "version": str(i),
+            "event_time": NOON + e * HOUR,
+            "known_at": NOON + k * HOUR,
+            "attributes": f'{{"spend": {i}}}',
+        }
         for i, (e, k) in enumerate(clocks)
     ]
     built = build_features(tickets({}), contacts=contacts({}), customers=customers(*versions), features=SPEC)

@@ -13,7 +13,8 @@ def facts(plans, spends):
 def named(encoding, table):
     ids, weights = encoding.apply(table)
     return [
-        {encoding.terms[i]: round(w / WEIGHT, 6) for i, w in zip(a, b, strict=True)} for a, b in zip(ids, weights, strict=True)
+        {encoding.terms[i]: round(w / WEIGHT, 6) for i, w in zip(a, b, strict=True)}
+        for a, b in zip(ids, weights, strict=True)
     ]
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from aios_core.errors import ModelError
 from aios_core.scoring.model import MANIFEST_FILE, MODEL_FILE, ScoringModel
 from aios_core.scoring.schema import SCORE_SCHEMA
+from aios_core.scoring.tokenizer import Tokenizer
 from aios_core.scoring.triton import triton_config
 from resources.runtime import open_session
 from tests.aios_core.training.making import FACTS, TOPICS, small, small_files, table, tickets
@@ -84,20 +85,15 @@ def test_the_words_that_speak_for_a_queue_are_named_as_people_read_them():
     assert "plan=premium" in {entry["term"] for entry in abroad["terms"]}
 
 
-def test_all_contributions_and_the_bias_add_up_to_the_log_odds():
-    fitted, new, _ = small()
-    scored = MODEL.score_batch(new.slice(0, 20), explain=10_000)
-    best = [fitted.classes.index(queue) for queue in scored.column("queue").to_pylist()]
-    from aios_core.training.pipeline import StringPipeline
-
-    probabilities = StringPipeline(fitted).predict_proba(new.slice(0, 20))
-    log_odds = np.log(probabilities)
-    for row, klass in enumerate(best):
-        shown = sum(entry["weight"] for entry in scored.column("terms")[row].as_py())
-        # only what speaks for the class is shown, so the shown sum is at least margin minus bias
-        margin = log_odds[row, klass] - log_odds[row].mean()
-        assert shown > 0
-        assert shown + abs(fitted.linear.intercepts).max() * fitted.temperature * 2 >= margin * 0.5
+def test_a_words_weight_is_all_that_it_and_its_letters_add_to_the_log_odds():
+    fitted, _, _ = small()
+    (scored,) = MODEL.score_batch(table(["invoice"], facts=[{}], spec=FACTS), explain=9).to_pylist()
+    queue = fitted.classes.index(scored["queue"])
+    tokenizer = Tokenizer(fitted.vocabulary)
+    bag = tokenizer.bags(tokenizer.occurrences(["invoice"]))
+    whole = float(bag.weights @ fitted.linear.coefficients[bag.ids, queue]) * fitted.temperature
+    shown = {entry["term"]: entry["weight"] for entry in scored["terms"]}
+    assert shown["invoice"] == pytest.approx(whole, abs=1e-3)
 
 
 def test_no_rows_give_no_scores():

@@ -20,7 +20,16 @@ TOPICS = {
     "outage": ["no signal", "network down", "masts", "internet dropped", "coverage", "outage"],
     "roaming": ["abroad", "roaming", "in Spain", "data pass", "border", "holiday"],
 }
-CHATTER = ["hello there", "please help", "since yesterday", "my phone", "I don't know why", "thanks", "it's urgent!", "again"]
+CHATTER = [
+    "hello there",
+    "please help",
+    "since yesterday",
+    "my phone",
+    "I don't know why",
+    "thanks",
+    "it's urgent!",
+    "again",
+]
 
 
 def table(texts, *, facts=(), spec=None, ids=None, moments=None):

@@ -90,9 +90,7 @@ class FakeZendesk:
         size = int(request.url.params["per_page"])
         page = items[start : start + size]
         end = start + len(page)
-        return httpx.Response(
-            200, json={kind: page, "after_cursor": str(end), "end_of_stream": end >= len(items)}
-        )
+        return httpx.Response(200, json={kind: page, "after_cursor": str(end), "end_of_stream": end >= len(items)})
 
     def _update(self, updates: list[dict[str, Any]]) -> httpx.Response:
         results = [self._one(place, update) for place, update in enumerate(updates)]
@@ -161,7 +159,12 @@ class FakeSalesforce:
 
 def action(ticket_id: int | str, key: str, *, kind: Any = "assign", **payload: Any) -> OutboxAction:
     """An action as the outbox hands it over."""
-    content = {"queue": "billing", "tags": ["aios"], "comment": "why", "decision_id": "d1", "confidence": 0.9, **payload}
-    return OutboxAction(
-        target="helpdesk", kind=kind, external_id=str(ticket_id), payload=content, idempotency_key=key
-    )
+    content = {
+        "queue": "billing",
+        "tags": ["aios"],
+        "comment": "why",
+        "decision_id": "d1",
+        "confidence": 0.9,
+        **payload,
+    }
+    return OutboxAction(target="helpdesk", kind=kind, external_id=str(ticket_id), payload=content, idempotency_key=key)

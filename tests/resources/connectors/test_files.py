@@ -337,7 +337,9 @@ def test_a_truncated_last_json_line_is_read_once_it_is_whole(reading: Reading) -
 def test_json_lines_that_never_have_the_mapped_text_are_refused_as_a_whole(reading: Reading) -> None:
     reading.pattern = "a.jsonl"
     write(reading.folder / "a.jsonl", '{"id": 1, "words": "x"}\n')
-    with pytest.raises(FilesIncomplete, match="no record has `text`, which mapping.body asks for; they have: id, words"):
+    with pytest.raises(
+        FilesIncomplete, match="no record has `text`, which mapping.body asks for; they have: id, words"
+    ):
         reading.again()
 
 

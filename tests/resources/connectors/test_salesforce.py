@@ -56,7 +56,7 @@ def test_the_next_read_starts_a_little_before_the_last_one_ended(org: FakeSalesf
 
 def test_the_query_selects_ids_clocks_and_mapped_fields_once() -> None:
     assert soql(SOURCE, "2026-03-01T10:24:00.000+0000") == (
-        "SELECT Id, SystemModstamp, LastModifiedDate, CreatedDate, Plan__c, BillingAddress.City FROM Account"
+        "SELECT Id, SystemModstamp, LastModifiedDate, CreatedDate, IsDeleted, Plan__c, BillingAddress.City FROM Account"
         " WHERE SystemModstamp >= 2026-03-01T10:19:00.000Z ORDER BY SystemModstamp, Id"
     )
 
@@ -65,6 +65,12 @@ def test_nothing_new_keeps_the_cursor(org: FakeSalesforce) -> None:
     org.accounts = []
     (page,) = connector(org).read(object="customers", cursor="2026-03-01T10:24:00.000+0000")
     assert (page.records, page.cursor, page.done) == ((), "2026-03-01T10:24:00.000+0000", True)
+
+
+def test_the_cursor_never_goes_back(org: FakeSalesforce) -> None:
+    (page,) = connector(org).read(object="customers", cursor="2026-03-01T10:28:00.000+0000")
+    assert [r.external_id for r in page.records] == ["001023", "001024"]
+    assert page.cursor == "2026-03-01T10:28:00.000+0000"
 
 
 def test_a_session_that_ends_within_a_read_is_renewed(org: FakeSalesforce) -> None:

@@ -91,7 +91,12 @@ def test_an_item_that_is_no_record_is_rejected_and_the_others_go_on(desk: FakeZe
     desk.before = lambda _: httpx.Response(200, json={"tickets": items, "after_cursor": "1", "end_of_stream": True})
     (page,) = connector(desk).read(object="tickets", cursor=None)
     assert [r.external_id for r in page.records] == ["1"]
-    assert [r.code for r in page.rejects] == ["record.not_an_object", "record.no_id", "record.not_an_object", "record.no_id"]
+    assert [r.code for r in page.rejects] == [
+        "record.not_an_object",
+        "record.no_id",
+        "record.not_an_object",
+        "record.no_id",
+    ]
     assert page.rejects[1].payload == '{"subject":"no id"}'
 
 

@@ -1,0 +1,236 @@
+"""The verdict about a degrading model: which remedy the evidence supports.
+
+What belongs here: the rules, as one pure function. What does not: gathering the evidence (`evidence.py`, resources) and
+carrying a remedy out (jobs move aliases and modes).
+
+The reasoning, in the order it is gone through:
+
+1. Without a champion there is nothing to judge.
+2. **Stop.** `max_rollbacks` within the window: moving back and forth does not help, so everything goes to people, who are
+   called. This comes first and needs no outcomes.
+3. Fewer than `min_outcomes` settled tickets: no remedy, whatever drift says. Drift tells that inputs changed, not that
+   answers got worse; the reason says that it is seen.
+4. **Roll back** where the last good version is better on the same tickets: by at least `better_by`, and the sign test over
+   the tickets on which the two disagree leaves chance at most 1 %. The judge looks many times a day, so a laxer test would
+   find "better" by looking often enough. The last good version must not itself be proven unfit, and no rollback may lie
+   within `cooldown_hours`. A promotion starts no cooldown: a bad version must be left at once.
+5. **Narrow** where the champion is proven unfit (below) and no better version stands ready: the world changed, not the
+   model. Queues that explain it are held to review; where the rest is not good enough without them, everything is. A
+   queue can be proven unfit while the whole is well: then only it is narrowed. Narrowing asks for a retraining, and needs no
+   cooldown: sending work to people is the safe direction.
+6. Otherwise nothing.
+
+*Proven unfit* means: the upper end of Wilson's one-sided 95 % interval lies below `min_accuracy`, for all settled tickets
+or for those that were automated; for a single queue the 5 % are divided by the number of queues looked at. A point
+estimate below the limit is not enough: fifty outcomes scatter by six points.
+
+Nothing is lifted here. Narrowed queues return to normal when a newly promoted version takes over; a stop is lifted by a
+person only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from aios_core.automation import Monitoring
+from aios_core.decisions.model import EVERY_QUEUE, REVIEW_ONLY
+from aios_core.monitoring.evidence import Evidence, ModelQuality, Tally
+from aios_core.monitoring.intervals import sign_test, wilson
+
+Kind = Literal["none", "rollback", "narrow", "stop"]
+
+CONFIDENCE = 0.95
+CHANCE = 0.01  # a rollback's false alarm rate, each time the judge looks
+PART_SHARE = 5  # a queue, or what was automated, is judged from a fifth of `min_outcomes` on, and at least ten
+MIN_PART_OUTCOMES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """What to do. `queues` are those to hold to review (`*`: all); `evidence` is plain JSON for the incident."""
+
+    kind: Kind
+    reason: str
+    queues: tuple[str, ...] = ()
+    retrain: bool = False
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+def judge(evidence: Evidence, *, limits: Monitoring, now: datetime) -> Remedy:
+    """The remedy that the evidence supports, with the reasoning of this module's docstring."""
+    champion = evidence.champion
+    told = summary(evidence)
+    if champion is None:
+        return Remedy(kind="none", reason="There is no champion to judge.", evidence=told)
+    held = frozenset(queue for queue, mode in evidence.modes.items() if mode == REVIEW_ONLY)
+    if evidence.rollbacks >= limits.max_rollbacks and EVERY_QUEUE not in held:
+        reason = (
+            f"{evidence.rollbacks} rollbacks within {limits.window_days} days, {limits.max_rollbacks} are the limit: "
+            "moving back does not help. Everything goes to people until one lifts it."
+        )
+        return Remedy(kind="stop", queues=(EVERY_QUEUE,), reason=reason, evidence=told)
+    if champion.overall.rows < limits.min_outcomes:
+        return Remedy(kind="none", reason=_too_few(evidence, champion, limits), evidence=told)
+    waiting = ""
+    if evidence.last_good is not None and _better(evidence, evidence.last_good, limits):
+        waiting = _cooldown(evidence, limits, now)
+        if not waiting:
+            reason = _rollback_reason(evidence, champion, evidence.last_good)
+            return Remedy(kind="rollback", reason=reason, evidence=told)
+    queues, reason = _narrowing(evidence, champion, limits)
+    if waiting:
+        reason = f"{reason} {waiting}"
+    new = () if EVERY_QUEUE in held else tuple(q for q in queues if q not in held)
+    if new:
+        return Remedy(kind="narrow", queues=new, retrain=True, reason=reason, evidence=told)
+    if queues:
+        return Remedy(kind="none", reason=f"{reason} These are held to review already.", evidence=told)
+    return Remedy(kind="none", reason=reason, evidence=told)
+
+
+def unfit(tally: Tally, *, limits: Monitoring, tests: int = 1) -> bool:
+    """Whether accuracy is proven to be below `min_accuracy`; `tests` is how many such questions are asked together."""
+    return wilson(tally.correct, tally.rows, confidence=1 - (1 - CONFIDENCE) / max(tests, 1))[1] < limits.min_accuracy
+
+
+def _better(evidence: Evidence, last_good: ModelQuality, limits: Monitoring) -> bool:
+    ahead = (evidence.last_good_only - evidence.champion_only) / max(last_good.overall.rows, 1)
+    proven = sign_test(evidence.last_good_only, evidence.champion_only) <= CHANCE
+    return ahead >= limits.better_by and ahead > 0 and proven and not unfit(last_good.overall, limits=limits)
+
+
+def _narrowing(evidence: Evidence, champion: ModelQuality, limits: Monitoring) -> tuple[tuple[str, ...], str]:
+    """Queues that should be with people on this evidence, and why; no queues where all is well."""
+    bad = _unfit_queues(evidence, champion, limits)
+    whole = unfit(champion.overall, limits=limits)
+    automated = evidence.automated.rows >= _enough(limits) and unfit(evidence.automated, limits=limits)
+    if not bad and not whole and not automated:
+        fine = f"Accuracy {_told(champion.overall)}: not proven to be below {limits.min_accuracy:.0%}."
+        return (), fine + _drift_seen(evidence)
+    names = ", ".join(f"{q} ({_told(t)})" for q, t in bad.items())
+    if bad and _rest_is_good(evidence, champion, tuple(bad), limits):
+        return tuple(bad), (
+            f"Proven to be below {limits.min_accuracy:.0%}: {names}; the other queues are well. "
+            "They go to people, and a retraining is asked for."
+        )
+    what = f"the champion's accuracy {_told(champion.overall)}" if whole else ""
+    if automated:
+        what += (" and " if what else "") + f"that of its automated decisions {_told(evidence.automated)}"
+    if not what:
+        what = f"that of {names}, with a rest that is not good enough,"
+    last_good = _last_good_told(evidence)
+    return (EVERY_QUEUE,), (
+        f"Proven to be below {limits.min_accuracy:.0%}: {what}. {last_good} "
+        "Everything goes to people, and a retraining is asked for."
+    )
+
+
+def _enough(limits: Monitoring) -> int:
+    """Fewest settled tickets from which a part of the window is judged."""
+    return max(MIN_PART_OUTCOMES, limits.min_outcomes // PART_SHARE)
+
+
+def _unfit_queues(evidence: Evidence, champion: ModelQuality, limits: Monitoring) -> dict[str, Tally]:
+    """Predicted queues proven unfit, over all settled tickets or over the automated ones, each with its tally."""
+    looked = [
+        (queue, tally)
+        for tallies in (champion.by_queue, evidence.automated_by_queue)
+        for queue, tally in sorted(tallies.items())
+        if tally.rows >= _enough(limits)
+    ]
+    bad: dict[str, Tally] = {}
+    for queue, tally in looked:
+        if queue not in bad and unfit(tally, limits=limits, tests=len(looked)):
+            bad[queue] = tally
+    return dict(sorted(bad.items()))
+
+
+def _rest_is_good(evidence: Evidence, champion: ModelQuality, bad: tuple[str, ...], limits: Monitoring) -> bool:
+    """Whether what is left without the bad queues reaches the limit, on all settled tickets and on the automated ones."""
+    rest = _without(champion.overall, champion.by_queue, bad)
+    automated = _without(evidence.automated, evidence.automated_by_queue, bad)
+    if rest.accuracy is None or rest.accuracy < limits.min_accuracy:
+        return False
+    return automated.accuracy is None or automated.accuracy >= limits.min_accuracy
+
+
+def _without(whole: Tally, by_queue: Mapping[str, Tally], queues: tuple[str, ...]) -> Tally:
+    for queue in queues:
+        whole = whole.without(by_queue.get(queue, Tally()))
+    return whole
+
+
+def _cooldown(evidence: Evidence, limits: Monitoring, now: datetime) -> str:
+    """Why no rollback may happen now; empty where one may. A rollback in the future (clocks differ) is a recent one."""
+    if evidence.last_rollback_at is None:
+        return ""
+    until = evidence.last_rollback_at + timedelta(hours=limits.cooldown_hours)
+    if now >= until:
+        return ""
+    return (
+        f"The last good version is better, but the last rollback is too recent: none before {until:%Y-%m-%d %H:%M} UTC."
+    )
+
+
+def _rollback_reason(evidence: Evidence, champion: ModelQuality, last_good: ModelQuality) -> str:
+    chance = sign_test(evidence.last_good_only, evidence.champion_only)
+    return (
+        f"Version {last_good.version} is better than version {champion.version} on the same {champion.overall.rows} settled "
+        f"tickets: {_told(last_good.overall)} against {_told(champion.overall)}; it alone is right on "
+        f"{evidence.last_good_only}, the champion alone on {evidence.champion_only} (by chance: {chance:.2g})."
+    )
+
+
+def _last_good_told(evidence: Evidence) -> str:
+    if evidence.last_good is None:
+        return "There is no other version to go back to."
+    return f"Version {evidence.last_good.version} is no way back: {_told(evidence.last_good.overall)}."
+
+
+def _too_few(evidence: Evidence, champion: ModelQuality, limits: Monitoring) -> str:
+    return f"{champion.overall.rows} settled tickets of the {limits.min_outcomes} needed to judge." + _drift_seen(
+        evidence
+    )
+
+
+def _drift_seen(evidence: Evidence) -> str:
+    days = [d.day.isoformat() for d in sorted(evidence.drift, key=lambda d: d.day) if d.flagged]
+    return f" Drift was flagged on {', '.join(days)}." if days else ""
+
+
+def _told(tally: Tally) -> str:
+    """`81.2% (65 of 80)`"""
+    return f"{tally.accuracy:.1%} ({tally.correct} of {tally.rows})" if tally.rows else "unknown (no rows)"
+
+
+def summary(evidence: Evidence) -> dict[str, Any]:
+    """The evidence as plain JSON, with intervals: what an incident and an alias move keep."""
+    return {
+        "champion": _quality_json(evidence.champion),
+        "last_good": _quality_json(evidence.last_good),
+        "champion_only": evidence.champion_only,
+        "last_good_only": evidence.last_good_only,
+        "chance_of_difference": sign_test(evidence.last_good_only, evidence.champion_only),
+        "automated": _tally_json(evidence.automated),
+        "automated_by_queue": {q: _tally_json(t) for q, t in evidence.automated_by_queue.items()},
+        "drift": [{"day": d.day.isoformat(), "share": d.share, "flagged": d.flagged} for d in evidence.drift],
+        "rollbacks": evidence.rollbacks,
+        "last_rollback_at": None if evidence.last_rollback_at is None else evidence.last_rollback_at.isoformat(),
+        "modes": dict(evidence.modes),
+        "open_incidents": evidence.open_incidents,
+    }
+
+
+def _quality_json(quality: ModelQuality | None) -> dict[str, Any] | None:
+    if quality is None:
+        return None
+    by_queue = {q: _tally_json(t) for q, t in quality.by_queue.items()}
+    return {"version": quality.version, **_tally_json(quality.overall), "by_queue": by_queue}
+
+
+def _tally_json(tally: Tally) -> dict[str, Any]:
+    low, high = wilson(tally.correct, tally.rows, confidence=CONFIDENCE)
+    return {"rows": tally.rows, "correct": tally.correct, "accuracy": tally.accuracy, "low": low, "high": high}

@@ -1,0 +1,93 @@
+"""What is monitored, out of feature and score tables."""
+
+import pyarrow as pa
+import pytest
+
+from aios_core.monitoring.columns import monitor_columns, role_of
+from aios_core.monitoring.errors import MonitorError
+
+
+def features(tickets, **more):
+    return pa.table({
+        "source": ["helpdesk"] * len(tickets),
+        "ticket_id": tickets,
+        "ticket_version": ["1"] * len(tickets),
+        "language": [None if t == "3" else f"lang-{t}" for t in tickets],
+        "channel": ["web"] * len(tickets),
+        "crm_tenure": pa.array([None if t == "2" else float(t) for t in tickets], pa.float64()),
+        **more,
+    })  # fmt: skip
+
+
+def scores(tickets):
+    return pa.table({
+        "source": ["helpdesk"] * len(tickets),
+        "ticket_id": tickets,
+        "ticket_version": ["1"] * len(tickets),
+        "text_length": [10 * int(t) for t in tickets],
+        "unseen_share": [0.1] * len(tickets),
+        "confidence": [0.9] * len(tickets),
+        "queue": [f"queue-{t}" for t in tickets],
+        "model_version": [3] * len(tickets),
+    })  # fmt: skip
+
+
+def test_each_scored_ticket_is_one_row_with_its_own_features():
+    frame = monitor_columns(features(["1", "2", "3"]), scores(["1", "2", "3"]))
+    assert list(frame.columns) == [
+        "text_length",
+        "unseen_share",
+        "confidence",
+        "queue",
+        "language",
+        "channel",
+        "crm_tenure",
+    ]
+    assert frame["queue"].tolist() == ["queue-1", "queue-2", "queue-3"]
+    assert frame["language"].isna().tolist() == [False, False, True]
+    assert frame["crm_tenure"].isna().tolist() == [False, True, False]
+
+
+def test_rows_in_another_order_still_meet_their_own_features():
+    frame = monitor_columns(features(["3", "1", "2"]), scores(["1", "2", "3"]))
+    assert frame["queue"].tolist() == ["queue-1", "queue-2", "queue-3"]
+    assert frame["language"].tolist()[:2] == ["lang-1", "lang-2"]
+
+
+def test_a_ticket_that_was_not_scored_is_left_out():
+    frame = monitor_columns(features(["1", "2", "3"]), scores(["2"]))
+    assert frame["queue"].tolist() == ["queue-2"]
+    assert frame["language"].tolist() == ["lang-2"]
+
+
+def test_a_row_that_comes_twice_counts_once():
+    frame = monitor_columns(features(["1", "2", "2"]), scores(["2", "1"]))
+    assert sorted(frame["queue"]) == ["queue-1", "queue-2"]
+
+
+def test_a_score_without_features_is_an_error_that_names_the_ticket():
+    with pytest.raises(MonitorError, match=r"1 of 2 scores have no features, first helpdesk/9/1"):
+        monitor_columns(features(["1", "2", "3"]), scores(["1", "9"]))
+
+
+def test_a_missing_column_is_named():
+    with pytest.raises(MonitorError, match="the score table lacks confidence"):
+        monitor_columns(features(["1"]), scores(["1"]).drop_columns(["confidence"]))
+
+
+def test_an_empty_day_has_all_columns_and_no_rows():
+    frame = monitor_columns(features([]), scores([]))
+    assert len(frame) == 0
+    assert "crm_tenure" in frame.columns
+
+
+def test_dictionary_encoded_columns_come_out_as_plain_text():
+    plain = features(["1", "2"])
+    encoded = plain.set_column(
+        plain.column_names.index("channel"), "channel", plain.column("channel").dictionary_encode()
+    )
+    assert monitor_columns(encoded, scores(["1", "2"]))["channel"].tolist() == ["web", "web"]
+
+
+def test_columns_know_what_they_stand_for():
+    assert [role_of(c) for c in ("queue", "confidence", "crm_plan")] == ["prediction", "score", "feature"]
