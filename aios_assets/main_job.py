@@ -54,9 +54,9 @@ class Loop:
             )
         if not result.success:
             raise StageFailed(_failure(name, result))
-        for event in result.get_asset_materialization_events():
-            made = event.step_materialization_data.materialization
-            self._count(made.asset_key.path[-1], {k: v.value for k, v in made.metadata.items()})
+        # a range of days is one materialization, repeated for each of its partitions
+        for asset, made in {m.asset_key.path[-1]: m for m in _materializations(result)}.items():
+            self._count(asset, {k: v.value for k, v in made.metadata.items()})
 
     def _count(self, asset: str, values: dict[str, Any]) -> None:
         before = self.counted.setdefault(asset, {})
@@ -138,6 +138,10 @@ def _summary(loop: Loop, *, database: Database, registry: Registry) -> dict[str,
         "seconds": loop.seconds | {"total": round(sum(loop.seconds.values()), 2)},
         "peak_rss_mb": _peak_rss_mb(),
     }
+
+
+def _materializations(result: Any) -> Iterator[dg.AssetMaterialization]:
+    return (event.step_materialization_data.materialization for event in result.get_asset_materialization_events())
 
 
 def _peak_rss_mb() -> int:

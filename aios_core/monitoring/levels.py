@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -68,8 +69,11 @@ def levels_of(reference: pd.Series) -> Levels:
     if len(distinct) <= DISCRETE:
         return Levels(kind="numeric", categories=tuple(float(v) for v in distinct))
     # observed values, not interpolated ones: a tie then falls on the same side in every window
-    edges = np.unique(np.quantile(numbers, np.arange(1, DECILES) / DECILES, method="inverted_cdf"))
-    return Levels(kind="numeric", edges=tuple(float(v) for v in edges))
+    deciles = np.quantile(numbers, np.arange(1, DECILES) / DECILES, method="inverted_cdf")
+    edges, times = np.unique(deciles, return_counts=True)
+    # a value that fills more than a decile is a level of its own: if 96 % of confidences were 1, a fall to 0.5 must be seen
+    below = np.nextafter(edges[times > 1], -np.inf)
+    return Levels(kind="numeric", edges=tuple(float(v) for v in np.union1d(edges, below)))
 
 
 def count(levels: Levels, column: pd.Series, *, name: str) -> Counts:
@@ -153,15 +157,26 @@ def _label(levels: Levels, places: list[int]) -> str:
     if first >= own:
         return (REST, NEW, MISSING)[first - own]
     if levels.edges:
-        low = f"over {levels.edges[first - 1]:.4g}" if first else ""
-        high = f"to {levels.edges[last]:.4g}" if last < len(levels.edges) else ""
-        return f"{first + 1:02d}: {' '.join(p for p in (low, high) if p) or 'any'}"
+        return f"{first + 1:02d}: {_interval(levels.edges, first, last)}"
     if len(places) == 1:
         value = levels.categories[first]
         return f"{first + 1:02d}: {value:g}" if levels.kind == "numeric" else _quoted(value)
     if levels.kind == "numeric":
         return f"{first + 1:02d}: {levels.categories[first]:g} to {levels.categories[last]:g}"
     return f"{_quoted(levels.categories[first])} and {len(places) - 1} rarer"
+
+
+def _interval(edges: tuple[float, ...], first: int, last: int) -> str:
+    """`to 12`, `over 12 to 30`, `exactly 30`, `below 30`, `over 30`: number levels first to last together."""
+    singles = {b: a for a, b in pairwise(edges) if b == np.nextafter(a, np.inf)}  # value -> the edge right below it
+    below = {a: b for b, a in singles.items()}
+    start = edges[first - 1] if first else None
+    end = edges[last] if last < len(edges) else None
+    if start in below and end == below[start]:
+        return f"exactly {end:.4g}"
+    low = "" if start is None else f"from {below[start]:.4g}" if start in below else f"over {start:.4g}"
+    high = "" if end is None else f"below {below[end]:.4g}" if end in below else f"to {end:.4g}"
+    return " ".join(p for p in (low, high) if p) or "any"
 
 
 def _quoted(value: str) -> str:

@@ -9,19 +9,29 @@ import io
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from aios_core.training.fit import Fitted
 
 MAX_ROWS = 5_000
+MIN_ROWS = 1_000
+NEWEST_SHARE = 0.2
 
 
 def reference_parquet(fitted: Fitted) -> bytes:
-    """The watched columns of the rows with out-of-fold scores: training scores would look surer than new tickets ever do."""
+    """The watched columns of the newest rows with out-of-fold scores.
+
+    Out of fold, because training scores would look surer than new tickets ever do. The newest, because old rows differ from
+    new ones for reasons that are no drift: a CRM that tells its present state only leaves old tickets without the facts of
+    every customer who changed since (7% missing in four weeks of the sandbox, against none on the day of scoring).
+    """
     import pyarrow.parquet as pq
 
     from aios_core.monitoring.columns import monitor_columns
 
-    frame = representative(monitor_columns(fitted.scored, fitted.scores), MAX_ROWS)
+    by_age = pc.sort_indices(fitted.scored.column("created_at"), sort_keys=[("", "descending")])
+    newest = by_age.slice(0, max(int(len(by_age) * NEWEST_SHARE), MIN_ROWS))
+    frame = representative(monitor_columns(fitted.scored.take(newest), fitted.scores.take(newest)), MAX_ROWS)
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), buffer, compression="zstd")
     return buffer.getvalue()

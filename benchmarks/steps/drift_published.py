@@ -3,7 +3,6 @@
 import importlib.util
 from typing import Any
 
-from benchmarks.measuring import per_second
 from benchmarks.steps.published import printed_by
 from benchmarks.workspace import Workspace
 
@@ -13,5 +12,4 @@ MODULE = "benchmarks.drift"
 def run(workspace: Workspace) -> dict[str, Any]:
     if importlib.util.find_spec(MODULE) is None:
         return {"skipped": f"there is no {MODULE}"}
-    found = printed_by(MODULE, ["--rows", str(workspace.rows)])
-    return {**found, "rows_per_s": per_second(found["rows"], found["seconds"])}
+    return printed_by(MODULE, ["--rows", str(workspace.rows)])

@@ -52,6 +52,23 @@ def test_a_number_column_with_few_values_is_compared_value_by_value():
     assert counts.tolist() == [1, 2, 0, 0, 1, 1]  # 1, 2, 3, rest, new (2.5), missing
 
 
+def test_a_value_that_fills_most_of_the_reference_is_a_level_of_its_own():
+    reference = column(np.r_[np.linspace(0.2, 0.9, 40), np.ones(960)], float)
+    fallen = column(np.full(1_000, 0.5), float)
+    levels = levels_of(reference)
+    compared = compare(levels, count(levels, reference, name="c"), count(levels, fallen, name="c"))
+    assert compared.labels == ("01: below 1", "02: from 1")
+    assert compared.reference.tolist() == [40, 960]
+    assert compared.current.tolist() == [1_000, 0]
+
+
+def test_levels_are_named_as_intervals_in_their_order():
+    values = column(np.r_[np.zeros(300), np.arange(1, 701)], float)
+    levels = levels_of(values)
+    counts = count(levels, values, name="c")
+    assert compare(levels, counts, counts).labels[:3] == ("01: to 0", "03: over 0 to 100", "04: over 100 to 200")
+
+
 def test_a_constant_that_changes_is_seen_as_new():
     levels = levels_of(column([3.0] * 50, float))
     compared = compare(
