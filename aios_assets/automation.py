@@ -56,11 +56,11 @@ class AutomationComponent(dg.Component):
         return Automation
 
     @classmethod
-    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:
+    def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Self:  # noqa: ARG003 (Dagster's signature)
         # Read through our own loader, so that the policy file and every message are the same as for the gateway.
         return cls(load_declaration(context.path / DECLARATION_FILE))
 
-    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:  # noqa: ARG002 (Dagster's signature)
         return definitions_of(self.declared)
 
 

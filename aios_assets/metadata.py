@@ -3,13 +3,13 @@
 What belongs here: turning results into `dg.MetadataValue`s. What does not: computing the results.
 """
 
-import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
+from aios_core.monitoring.plots import plot_markdown
 from aios_core.privacy.masking import mask
 
 SAMPLE_ROWS = 5
@@ -46,8 +46,7 @@ def _shown(value: Any) -> Any:
 
 def plot(png: bytes, alt: str) -> dg.MetadataValue:
     """A small picture inline: it stays in the event log, so keep it under 40 kB."""
-    encoded = base64.b64encode(png).decode()
-    return dg.MetadataValue.md(f"![{alt}](data:image/png;base64,{encoded})")
+    return dg.MetadataValue.md(plot_markdown(png, alt))
 
 
 def latest_metadata(context: dg.AssetExecutionContext, key: dg.AssetKey) -> dict[str, Any]:

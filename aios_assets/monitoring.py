@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from functools import cache
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -22,6 +23,9 @@ from resources.deployments import deployment
 from resources.lake import Lake
 from resources.monitoring import MonitorStore
 from resources.registry import Registry
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHECK = "no_drift"
 PAGES = 7  # Evidently's page is 4 MB: a backfill of a year gets those of its last week
@@ -117,7 +121,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
     return [drift]
 
 
-def _day(lake: Lake, automation: str, day: date):
+def _day(lake: Lake, automation: str, day: date) -> "tuple[int, pd.DataFrame] | None":
     """The model version that scored the day and the watched columns; None where nothing was scored."""
     if not lake.has_partition(automation=automation, dataset="scores", day=day):
         return None
@@ -128,7 +132,7 @@ def _day(lake: Lake, automation: str, day: date):
     return scores.column("model_version")[0].as_py(), monitor_columns(features, scores)
 
 
-def _reference(registry: Registry, name: str, version: int):
+def _reference(registry: Registry, name: str, version: int) -> "pd.DataFrame":
     import pandas as pd
 
     return pd.read_parquet(io.BytesIO(registry.file(name=name, version=version, path=REFERENCE)))

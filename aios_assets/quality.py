@@ -6,7 +6,7 @@ metrics and verdict (`aios_core/monitoring`), and acting on it (`sensors/remedie
 
 import io
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 import dagster as dg
 import pandas as pd

@@ -55,25 +55,24 @@ def rollback_job(declared: Declared) -> dg.JobDefinition:
     def move_champion_back(
         context: dg.OpExecutionContext, config: RollbackConfig, database: DatabaseResource, models: RegistryResource
     ) -> None:
-        registry, now = models.open(), datetime.now(UTC)
-        if registry.current(name=automation.model_name) != config.from_version:
+        registry, now, actor = models.open(), datetime.now(UTC), f"run:{context.run_id}"
+        name = automation.model_name
+        if registry.current(name=name) != config.from_version:
             context.log.info("version %d does not decide any more: nothing to roll back", config.from_version)
             return
-        evidence = json.loads(config.evidence)
-        actor = f"run:{context.run_id}"
-        version = registry.rollback(
-            name=automation.model_name, actor=actor, reason=config.reason, evidence=evidence, now=now
-        )
-        champion.report(declared, context.instance, version=version, reason=config.reason)
+        evidence = json.loads(config.evidence) | {"from_version": config.from_version}
+        # first, so that a kill before the move leaves an incident that the next try finds, and not a move without one
         MonitorStore(database.open()).open_incident(
             automation=automation.name,
             remedy="rollback",
             queue=None,
             reason=config.reason,
-            evidence=evidence | {"from_version": config.from_version, "to_version": version},
+            evidence=evidence,
             actor=actor,
             now=now,
         )
+        version = registry.rollback(name=name, actor=actor, reason=config.reason, evidence=evidence, now=now)
+        champion.report(declared, context.instance, version=version, reason=config.reason)
         context.log.info("champion: version %d -> %d: %s", config.from_version, version, config.reason)
 
     @dg.job(

@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Cron = Annotated[str, Field(pattern=r"^\S+ \S+ \S+ \S+ \S+$", description="Five cron fields, in the automation's time zone")]
+Cron = Annotated[
+    str, Field(pattern=r"^\S+ \S+ \S+ \S+ \S+$", description="Five cron fields, in the automation's time zone")
+]
 
 
 class Declared(BaseModel):
@@ -49,14 +51,12 @@ class FieldMapping(Declared):
         return self
 
 
-Mapping = dict[str, FieldMapping]
-
-
-def _mapping_from_short_form(value: Any) -> Any:
+def _long_form(value: Any) -> Any:
     """`subject: text` is short for `subject: {field: text}`."""
-    if isinstance(value, dict):
-        return {k: {"field": v} if isinstance(v, str) else v for k, v in value.items()}
-    return value
+    return {"field": value} if isinstance(value, str) else value
+
+
+Mapping = dict[str, Annotated[FieldMapping, BeforeValidator(_long_form, json_schema_input_type=str | FieldMapping)]]
 
 
 class SourceBase(Declared):
@@ -64,11 +64,6 @@ class SourceBase(Declared):
 
     provides: Literal["tickets", "customers"]
     mapping: Mapping = Field(default_factory=dict)
-
-    @field_validator("mapping", mode="before")
-    @classmethod
-    def _short(cls, value: Any) -> Any:
-        return _mapping_from_short_form(value)
 
 
 class ZendeskSource(SourceBase):
@@ -316,7 +311,9 @@ class Automation(Declared):
 def diff(old: Automation, new: Automation) -> list[tuple[str, Any, Any]]:
     """Changed leaves as (dotted path, old value, new value); None stands for absent."""
     before, after = (dict(_leaves(a.model_dump(mode="json"))) for a in (old, new))
-    return [(p, before.get(p), after.get(p)) for p in sorted(before.keys() | after.keys()) if before.get(p) != after.get(p)]
+    return [
+        (p, before.get(p), after.get(p)) for p in sorted(before.keys() | after.keys()) if before.get(p) != after.get(p)
+    ]
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

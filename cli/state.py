@@ -40,7 +40,7 @@ def migrate(json: output.AsJson = False) -> None:
 def env() -> None:
     """Print exports that let plain `dagster` and `dg` commands see the running platform.
 
-    eval "$(aios env)" && dagster asset list
+    eval "$(aios env)" && dg list defs
     """
     target = deployment()
     server = EmbeddedPostgres(home=target.home)

@@ -36,7 +36,7 @@ class DatabaseResource(dg.ConfigurableResource):
             self._opened.require_current_schema()
         return self._opened
 
-    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002 (Dagster's signature)
         if self._opened is not None:
             self._opened.close()
             self._opened = None

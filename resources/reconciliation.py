@@ -45,5 +45,4 @@ class Reconciliation:
         with self._database.connection() as conn:
             lost = conn.execute(_LOST, {"a": automation}).fetchone()
             duplicated = conn.execute(_DUPLICATED, {"a": automation}).fetchone()
-        assert lost is not None and duplicated is not None
-        return Balance(lost=int(lost[0]), duplicated=int(duplicated[0]))
+        return Balance(lost=int(lost[0]) if lost else 0, duplicated=int(duplicated[0]) if duplicated else 0)

@@ -5,6 +5,7 @@ while a run of the same job waits or works, nothing is added to the queue.
 """
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import dagster as dg
 
@@ -57,18 +58,22 @@ def sensor(
             return
         if not requests:
             yield dg.SkipReason(idle)
-        yield from (run_request(declared, request) for request in requests)
+        hour = datetime.now(UTC).strftime("%Y-%m-%dT%H")
+        yield from (run_request(declared, request, attempt=hour) for request in requests)
 
     return evaluate
 
 
-def run_request(declared: Declared, request: Request) -> dg.RunRequest:
-    """`request` with the automation's tags and, for a range of days, the tags that make it one run."""
+def run_request(declared: Declared, request: Request, *, attempt: str) -> dg.RunRequest:
+    """`request` with the automation's tags and, for a range of days, the tags that make it one run.
+
+    `attempt` is part of the run's key: what failed for good is tried again an hour later, though nothing else changed.
+    """
     tags = naming.run_tags(declared)
     if request.first_day and request.last_day:
         tags |= partitions.range_tags(request.first_day, request.last_day)
     return dg.RunRequest(
-        run_key=request.run_key,
+        run_key=f"{request.run_key}:{attempt}",
         partition_key=request.partition,
         tags=tags,
         run_config=request.config or None,

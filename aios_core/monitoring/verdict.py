@@ -21,8 +21,9 @@ The reasoning, in the order it is gone through:
 6. Otherwise nothing.
 
 *Proven unfit* means: the upper end of Wilson's one-sided 95 % interval lies below `min_accuracy`, for all settled tickets
-or for those that were automated; for a single queue the 5 % are divided by the number of queues looked at. A point
-estimate below the limit is not enough: fifty outcomes scatter by six points.
+or for those that were automated. Where neither is, a single queue must prove it at 5 % divided by the number of queues looked
+at, or the judge would find a bad one by looking at many; where the whole is proven, 5 % each are enough to say which
+queues explain it. A point estimate below the limit is never enough: fifty outcomes scatter by six points.
 
 Nothing is lifted here. Narrowed queues return to normal when a newly promoted version takes over; a stop is lifted by a
 person only.
@@ -104,9 +105,9 @@ def _better(evidence: Evidence, last_good: ModelQuality, limits: Monitoring) -> 
 
 def _narrowing(evidence: Evidence, champion: ModelQuality, limits: Monitoring) -> tuple[tuple[str, ...], str]:
     """Queues that should be with people on this evidence, and why; no queues where all is well."""
-    bad = _unfit_queues(evidence, champion, limits)
     whole = unfit(champion.overall, limits=limits)
     automated = evidence.automated.rows >= _enough(limits) and unfit(evidence.automated, limits=limits)
+    bad = _unfit_queues(evidence, champion, limits, explaining=whole or automated)
     if not bad and not whole and not automated:
         fine = f"Accuracy {_told(champion.overall)}: not proven to be below {limits.min_accuracy:.0%}."
         return (), fine + _drift_seen(evidence)
@@ -133,7 +134,9 @@ def _enough(limits: Monitoring) -> int:
     return max(MIN_PART_OUTCOMES, limits.min_outcomes // PART_SHARE)
 
 
-def _unfit_queues(evidence: Evidence, champion: ModelQuality, limits: Monitoring) -> dict[str, Tally]:
+def _unfit_queues(
+    evidence: Evidence, champion: ModelQuality, limits: Monitoring, *, explaining: bool
+) -> dict[str, Tally]:
     """Predicted queues proven unfit, over all settled tickets or over the automated ones, each with its tally."""
     looked = [
         (queue, tally)
@@ -141,9 +144,10 @@ def _unfit_queues(evidence: Evidence, champion: ModelQuality, limits: Monitoring
         for queue, tally in sorted(tallies.items())
         if tally.rows >= _enough(limits)
     ]
+    tests = 1 if explaining else len(looked)
     bad: dict[str, Tally] = {}
     for queue, tally in looked:
-        if queue not in bad and unfit(tally, limits=limits, tests=len(looked)):
+        if queue not in bad and unfit(tally, limits=limits, tests=tests):
             bad[queue] = tally
     return dict(sorted(bad.items()))
 

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
+import pytest
 
+from aios_assets.definitions import build_defs
 from tests.whole_platform import Platform
 
 DECLARATION = """
@@ -60,6 +62,7 @@ def _export(path: Path, queues: tuple[str, str], text: str, queue: str, *, rows:
     return path
 
 
+@pytest.mark.slow
 def test_two_automations_with_other_names_stand_side_by_side_without_python(
     platform: Platform, tmp_path: Path, policy: str
 ) -> None:
@@ -126,8 +129,9 @@ def test_running_the_same_loop_again_lands_decides_and_sends_nothing_twice(
         assert connection.execute("select count(*) from decisions").fetchone() == (80,)
 
 
-def test_every_definition_loads_with_no_secret_set(platform: Platform) -> None:
-    repository = platform.definitions().get_repository_def()
+def test_every_definition_loads_with_no_secret_set() -> None:
+    # the fixtures for all tests have taken every AIOS_* variable away
+    repository = build_defs(folders=[]).get_repository_def()
     names = {job.name for job in repository.get_all_jobs()}
     assert {
         f"customer_escalations__{j}" for j in ("ingest", "train", "score", "review", "collect", "rollback")

@@ -148,7 +148,7 @@ def test_the_world_is_moved_to_the_present_and_never_past_it(behind: timedelta, 
     received: list[Any] = []
     with server({"/sandbox/state": (200, {"clock": clock}), "/sandbox/clock": (200, {})}, received) as url:
         assert parts.let_the_world_catch_up(url, now=lambda: NOW) == (moved or 0)
-    assert received == ([{"advance_hours": moved}] if moved else [])
+    assert received == ([{"advance_hours": moved, "new_tickets": 0}] if moved else [])
 
 
 def test_something_that_is_no_sandbox_is_said() -> None:

@@ -1,0 +1,91 @@
+"""The README's pictures, taken from a running platform: `make screenshots` beside `make up`.
+
+What belongs here: opening pages in Debian's Chromium and keeping small pictures. What does not: starting the platform.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+             "--disable-component-update", "--disable-sync"]  # fmt: skip
+FOLDER = Path(__file__).parent / "images"
+AUTOMATION = "customer_escalations"
+
+
+def main() -> int:
+    """Take every picture; returns the exit code."""
+    options = _options()
+    if (chromium := shutil.which("chromium")) is None:
+        print("error: chromium is not installed; `make browser` installs it where it may", file=sys.stderr)
+        return 1
+    from playwright.sync_api import sync_playwright
+
+    FOLDER.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        page = browser.new_page(viewport={"width": 1500, "height": 940})
+        _dagster(page, options.dagster)
+        _console(page, options.console, options.password)
+        browser.close()
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dagster", default=os.environ.get("AIOS_DAGSTER_URL", "http://127.0.0.1:3000"))
+    parser.add_argument("--console", default=os.environ.get("AIOS_GATEWAY_URL", "http://127.0.0.1:8780"))
+    parser.add_argument("--password", default=os.environ.get("AIOS_ADMIN_PASSWORD", ""), help="of the account admin")
+    return parser.parse_args()
+
+
+def _dagster(page: Any, address: str) -> None:
+    page.goto(f"{address}/assets/{AUTOMATION}/decisions?view=lineage&lineageScope=neighbors&lineageDepth=9")
+    page.wait_for_timeout(7_000)
+    _keep(page, "asset-graph")
+    page.goto(f"{address}/assets/{AUTOMATION}/scores?view=partitions")
+    page.wait_for_timeout(3_000)
+    page.click("text=Missing (")  # leaves those that were scored
+    page.wait_for_timeout(1_500)
+    page.click("[data-testid^=partition], a:has-text('20'), div:text-matches('^20\\d\\d-\\d\\d-\\d\\d$') >> nth=3")
+    page.wait_for_timeout(2_500)
+    _keep(page, "scores-partitions")
+    page.goto(f"{address}/assets/{AUTOMATION}/quality?view=overview")
+    page.wait_for_timeout(4_000)
+    _keep(page, "quality")
+
+
+def _console(page: Any, address: str, password: str) -> None:
+    page.goto(address)
+    page.fill("input[name=username]", "admin")
+    page.fill("input[name=password]", password)
+    page.press("input[name=password]", "Enter")
+    page.wait_for_timeout(1_500)
+    _keep(page, "console")
+    page.click("text=Start")
+    page.wait_for_url("**/cases/**")
+    page.wait_for_timeout(500)
+    _keep(page, "review-case")
+    page.goto(f"{address}/reports")
+    page.wait_for_timeout(500)
+    if (link := page.query_selector("a[href*='/reports/']")) is not None:
+        page.goto(f"{address}{link.get_attribute('href')}")
+        page.wait_for_timeout(5_000)
+        _keep(page, "drift-report")
+
+
+def _keep(page: Any, name: str) -> None:
+    """A picture with 128 colours: a quarter of the size, and a user interface loses nothing."""
+    from PIL import Image
+
+    path = FOLDER / f"{name}.png"
+    page.screenshot(path=path)
+    Image.open(path).convert("RGB").quantize(128).save(path, optimize=True)
+    print(f"{path.relative_to(FOLDER.parent.parent)}: {path.stat().st_size // 1024} kB")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""When decisions turn out wrong: the judge, the sensors, the jobs, and what the next tickets meet, all together."""
+
+from collections import Counter
+from datetime import UTC, date, datetime
+from typing import Any
+
+import dagster as dg
+
+from aios_assets import jobs, naming
+from aios_assets.training import _register
+from aios_core.training.export import export
+from aios_core.training.fit import fit
+from aios_core.training.snapshot import snapshot_from_bytes
+from resources.modes import ModeStore
+from resources.monitoring import Incident, MonitorStore
+from tests.aios_assets import small_desk
+from tests.aios_assets.conftest import Desk
+from tests.aios_assets.small_desk import MONDAY, TUESDAY, swapped
+
+ROWS = 90  # a day's tickets; the judge asks for 50 settled ones
+
+
+def plant_version_trained_on_wrong_labels(desk: Desk) -> int:
+    """Made, registered and promoted as any other: nothing but its labels is wrong, which no gate can see."""
+    automation, registry = desk.declared.automation, desk.platform.registry
+    snapshot = registry.get("desk", 1).snapshot_id
+    table = snapshot_from_bytes(desk.platform.lake.get(f"desk/training_sets/{snapshot}.parquet"))
+    labels = [swapped(label) for label in table.column("label").to_pylist()]
+    fitted = fit(
+        table.drop_columns(["label"]),
+        labels,
+        model=automation.model,
+        features_spec=automation.features,
+        queues=automation.queue_names,
+    )
+    version = _register(
+        registry, automation, export(fitted, automation=automation, snapshot_id=snapshot), snapshot_id=snapshot
+    )
+    registry.move(
+        name="desk",
+        alias="champion",
+        version=version,
+        actor="a hasty engineer",
+        reason="it passed the gate",
+        evidence={},
+        now=datetime.now(UTC),
+    )
+    return version
+
+
+def decide_day(desk: Desk, day: date, *, first: int, rows: int = ROWS) -> None:
+    small_desk.arrive(desk.folder, day, rows=rows, first=first)
+    desk.platform.execute(desk.declared, jobs.INGEST)
+    desk.platform.execute(desk.declared, jobs.SCORE, day)
+
+
+def outcomes_come(
+    desk: Desk, day: date, *, first: int, rows: int = ROWS, agents: small_desk.Agents = small_desk.right
+) -> dict[str, Any]:
+    """Agents settle the day's tickets, and the judge looks; what it said."""
+    small_desk.settle(desk.folder, day, rows=rows, first=first, agents=agents)
+    desk.platform.execute(desk.declared, jobs.INGEST)
+    desk.platform.execute(desk.declared, jobs.ASSESS)
+    return desk.platform.shown(desk.declared, "quality")
+
+
+def decided(desk: Desk, day: date) -> Counter[tuple[str, str]]:
+    """(queue, verdict) of a day's decisions."""
+    rows = desk.platform.rows("select queue, verdict, count(*) from decisions where day = %s group by 1, 2", day)
+    return Counter({(queue, verdict): n for queue, verdict, n in rows})
+
+
+def incidents(desk: Desk) -> list[Incident]:
+    return MonitorStore(desk.platform.database).incidents(automation="desk", open_only=True)
+
+
+def follow(desk: Desk, sensor: str, job: str) -> dg.RunRequest:
+    """The one run a sensor asks for, run."""
+    [request], _ = desk.platform.tick(desk.declared, sensor)
+    desk.platform.execute(desk.declared, job, config=request.run_config)
+    return request
+
+
+def test_a_version_that_got_worse_is_rolled_back_and_the_next_tickets_are_scored_by_the_last_good_one(
+    desk: Desk,
+) -> None:
+    platform, declared = desk.platform, desk.declared
+    bad = plant_version_trained_on_wrong_labels(desk)
+    decide_day(desk, MONDAY, first=1000)
+    assert platform.rows("select distinct model_version from decisions") == [(bad,)]
+    assert platform.tick(declared, "rollback") == ([], "the newest assessment asks for no rollback")
+
+    found = outcomes_come(desk, MONDAY, first=1000)
+
+    assert (found["remedy"], found["settled"]) == ("rollback", ROWS)
+    [asked], _ = platform.tick(declared, "rollback")
+    [asked_again], _ = platform.tick(declared, "rollback")
+    assert asked.run_key == asked_again.run_key
+    assert platform.tick(declared, "narrow")[0] == []
+
+    platform.execute(declared, jobs.ROLLBACK, config=asked.run_config)
+
+    assert platform.registry.current(name="desk") == 1
+    newest = platform.registry.history("desk")[0]
+    assert (newest.alias, newest.version, newest.previous_version) == ("champion", 1, bad)
+    assert "Version 1 is better than version 2" in newest.reason
+    assert newest.evidence["champion"]["version"] == bad
+    [incident] = incidents(desk)
+    assert (incident.remedy, incident.evidence["from_version"]) == ("rollback", bad)
+    assert platform.shown(declared, "champion")["version"] == 1
+    assert platform.tick(declared, "rollback")[0] == []
+
+    decide_day(desk, TUESDAY, first=2000)
+
+    assert platform.rows("select distinct model_version from decisions where day = %s", TUESDAY) == [(1,)]
+    assert {queue for queue, _ in decided(desk, TUESDAY)} == {"laptops", "accounts", "rooms"}
+
+
+def test_a_rollback_that_runs_twice_moves_once(desk: Desk) -> None:
+    platform = desk.platform
+    plant_version_trained_on_wrong_labels(desk)
+    decide_day(desk, MONDAY, first=1000)
+    outcomes_come(desk, MONDAY, first=1000)
+    asked = follow(desk, "rollback", jobs.ROLLBACK)
+    before = platform.registry.history("desk"), incidents(desk), _champion_events(desk)
+
+    platform.execute(desk.declared, jobs.ROLLBACK, config=asked.run_config)
+
+    assert (platform.registry.history("desk"), incidents(desk), _champion_events(desk)) == before
+
+
+def _champion_events(desk: Desk) -> int:
+    key = naming.key(desk.declared, "champion")
+    return len(desk.platform.instance.fetch_materializations(key, limit=100).records)
+
+
+def test_a_version_that_was_rolled_back_from_is_not_promoted_again_by_training(desk: Desk) -> None:
+    platform, declared = desk.platform, desk.declared
+    small_desk.settle(desk.folder, MONDAY, rows=60, first=1000)
+    platform.execute(declared, jobs.INGEST)
+    platform.execute(declared, jobs.TRAIN)
+    assert platform.shown(declared, "model_version")["promoted"] is True
+    assert platform.registry.current(name="desk") == 2
+    by_hand = {"from_version": 2, "reason": "people complain"}
+    op = naming.job_name(declared, "move_champion_back")
+    platform.execute(declared, jobs.ROLLBACK, config={"ops": {op: {"config": by_hand}}})
+
+    platform.execute(declared, jobs.TRAIN)
+
+    trained = platform.shown(declared, "model_version")
+    assert (trained["version"], trained["promoted"]) == (2, False)
+    assert "was left" in trained["gate"]
+    assert platform.registry.current(name="desk") == 1
+
+
+def test_where_the_world_changed_queues_are_held_to_review_until_a_new_version_takes_over(desk: Desk) -> None:
+    platform, declared = desk.platform, desk.declared
+    decide_day(desk, MONDAY, first=1000)
+    assert decided(desk, MONDAY)["laptops", "automate"] > 0
+
+    found = outcomes_come(desk, MONDAY, first=1000, agents=swapped)
+
+    assert found["remedy"] == "narrow"
+    assert platform.tick(declared, "rollback")[0] == []
+    follow(desk, "narrow", jobs.NARROW)
+    assert ModeStore(platform.database).current("desk") == {"laptops": "review_only", "accounts": "review_only"}
+    assert {i.queue for i in incidents(desk)} == {"laptops", "accounts"}
+    assert platform.tick(declared, "narrow")[0] == []
+
+    decide_day(desk, TUESDAY, first=2000)
+
+    verdicts = decided(desk, TUESDAY)
+    assert verdicts["rooms", "automate"] > 0
+    assert {verdict for queue, verdict in verdicts if queue != "rooms"} == {"review"}
+
+    [asked], _ = platform.tick(declared, "retraining")
+    [asked_again], _ = platform.tick(declared, "retraining")
+    assert asked.run_key == asked_again.run_key
+
+    # far more of the new world than of the old: what is learnt is what holds now
+    small_desk.settle(desk.folder, TUESDAY, rows=500, first=3000, agents=swapped)
+    platform.execute(declared, jobs.INGEST)
+    platform.execute(declared, jobs.TRAIN)
+
+    assert platform.shown(declared, "model_version")["promoted"] is True
+    assert platform.registry.current(name="desk") == 2
+    assert set(ModeStore(platform.database).current("desk").values()) == {"normal"}
+    assert incidents(desk) == []
+    assert platform.tick(declared, "retraining")[0] == []
