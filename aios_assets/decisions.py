@@ -26,7 +26,7 @@ from resources.modes import ModeStore
 from resources.policy import RegoPolicy
 from resources.registry import Registry
 
-ROWS_AT_ONCE = 20_000  # a decision record is 2 to 3 kB
+ROWS_AT_ONCE = 5_000  # a decision record is 2 to 3 kB
 
 COLUMNS = {
     "decision_id": "text",
@@ -101,12 +101,13 @@ def _pieces(lake: Lake, automation: str, days: Sequence[date]) -> Iterator[tuple
     scores: list[pa.Table] = []
     for day in days:
         of_day, scored = _read(lake, automation, day)
+        if not of_day.num_rows:
+            continue  # has no version, and must not end a piece: a sparse year would be a transaction a day
         if features and _version_of(scored) != _version_of(scores[0] if scores else None):
             yield from _slices(features, scores)
             features, scores = [], []
-        if of_day.num_rows:
-            features.append(of_day)
-            scores += [scored] if scored is not None else []
+        features.append(of_day)
+        scores += [scored] if scored is not None else []
         if sum(t.num_rows for t in features) >= ROWS_AT_ONCE:
             yield from _slices(features, scores)
             features, scores = [], []
@@ -115,6 +116,8 @@ def _pieces(lake: Lake, automation: str, days: Sequence[date]) -> Iterator[tuple
 
 
 def _read(lake: Lake, automation: str, day: date) -> tuple[pa.Table, pa.Table | None]:
+    if not lake.has_partition(automation=automation, dataset="features", day=day):
+        return pa.table({}), None
     features = lake.read_partition(automation=automation, dataset="features", day=day)
     if not features.num_rows or not lake.has_partition(automation=automation, dataset="scores", day=day):
         return features, None

@@ -72,7 +72,9 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
             )
             table = build_features(tickets, contacts=contacts, customers=customers, features=automation.features)
             for day, of_day in by_day(table, month):
-                target.write_partition(of_day, automation=automation.name, dataset="features", day=day)
+                # a day without tickets has no file: of a sparse year's files and their syncs most would be empty
+                rows_of_day = of_day if of_day.num_rows else []
+                target.write_partition(rows_of_day, automation=automation.name, dataset="features", day=day)
             rows, shown = rows + table.num_rows, table if table.num_rows else shown
         return dg.MaterializeResult(
             asset_key=spec.key,

@@ -4,9 +4,14 @@ What belongs here: reading pages from a connector into the landing table. What d
 (`canonical.py`).
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import dagster as dg
 
 from aios_assets import naming
+from resources.connectors.base import Connector, Page
+from resources.connectors.files.connector import FilesIncomplete
 from resources.dagster_resources import ConnectorsResource, DatabaseResource
 from resources.declarations import Declared
 from resources.landing import LandingStore, pull
@@ -20,6 +25,24 @@ COLUMNS = {
     "correlation_id": "text",
     "landed_at": "timestamp",
 }
+
+
+@dataclass(slots=True)
+class _UpToTheBroken:
+    """A connector's reading side that keeps the complaint about broken files, so that what was readable goes on."""
+
+    connector: Connector
+    problem: FilesIncomplete | None = None
+
+    @property
+    def objects(self) -> tuple[str, ...]:
+        return self.connector.objects
+
+    def read(self, *, object: str, cursor: str | None) -> Iterator[Page]:
+        try:
+            yield from self.connector.read(object=object, cursor=cursor)
+        except FilesIncomplete as error:
+            self.problem = error
 
 
 def asset_name(source: str) -> str:
@@ -46,21 +69,40 @@ def _landing(declared: Declared, source: str) -> dg.AssetsDefinition:
         columns=COLUMNS,
     )
 
-    @dg.multi_asset(specs=[spec], name=naming.job_name(declared, asset_name(source)), can_subset=False)
+    check = dg.AssetCheckSpec(
+        "whole",
+        asset=spec.key,
+        description="Every file could be read to its end. One that could not is read again by the next run.",
+    )
+
+    @dg.multi_asset(
+        specs=[spec], check_specs=[check], name=naming.job_name(declared, asset_name(source)), can_subset=False
+    )
     def landing(
         context: dg.AssetExecutionContext, database: DatabaseResource, connectors: ConnectorsResource
-    ) -> dg.MaterializeResult:
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         store = LandingStore(database.open())
         with connectors.open(declaration, automation=automation, folder=declared.folder) as connector:
-            landed = pull(connector, store, automation=automation.name, source=source, run_id=context.run_id)
-        return dg.MaterializeResult(
+            readable = _UpToTheBroken(connector)
+            landed = pull(readable, store, automation=automation.name, source=source, run_id=context.run.run_id)
+        if readable.problem and not store.count(automation=automation.name, source=source):
+            raise readable.problem  # nothing of this source was ever readable: that is no hitch, it is declared wrongly
+        problem = str(readable.problem or "")
+        yield dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
                 "landed": landed.landed,
                 "duplicates_ignored": landed.duplicates,
                 "rejected": landed.rejected,
                 "pages": landed.pages,
+                **({"problem": problem} if problem else {}),
             },
+        )
+        yield dg.AssetCheckResult(
+            asset_key=spec.key,
+            check_name=check.name,
+            passed=not problem,
+            description=problem or "everything was read",
         )
 
     return landing

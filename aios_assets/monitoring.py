@@ -89,6 +89,12 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         flagged = [day for day, result in measured.items() if result.flagged]
         shares = [r.share for r in measured.values() if r.share is not None]
         over_time = [(d, {name: c.psi for name, c in r.columns.items()}) for d, r in measured.items() if r.columns]
+        if over_time:
+            psi = drift_over_time(over_time, limit=automation.monitoring.psi_limit, flagged=flagged)
+            # with the last day only: Dagster repeats other metadata for every partition, 40 kB for each day of a year
+            context.add_asset_metadata(
+                {"psi": plot(psi, "PSI")}, asset_key=spec.key, partition_key=days[-1].isoformat()
+            )
         yield dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
@@ -99,15 +105,6 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
                 ),
                 **({"share": max(shares)} if shares else {}),
                 **({"report": dg.MetadataValue.url(links[max(links)])} if links else {}),
-                **(
-                    {
-                        "psi": plot(
-                            drift_over_time(over_time, limit=automation.monitoring.psi_limit, flagged=flagged), "PSI"
-                        )
-                    }
-                    if over_time
-                    else {}
-                ),
             },
         )
         yield dg.AssetCheckResult(

@@ -20,6 +20,7 @@ from aios_core.monitoring import plots
 from aios_core.monitoring.evidence import Evidence, evidence_of
 from aios_core.monitoring.performance import Performance, evaluate
 from aios_core.monitoring.verdict import judge
+from aios_core.scoring.stream import score_stream
 from resources.assessments import AssessmentStore
 from resources.canonical import CanonicalStore
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
@@ -116,7 +117,7 @@ def _evidence(
     versions = [v for v in dict.fromkeys((champion, last_good)) if v is not None]
     unseen = _unseen(settled, [registry.get(name, v).snapshot_id for v in versions], lake, automation.name)
     rows, features = _features(unseen, lake, automation.name)
-    predictions = {v: _predict(models, name, v, features) for v in versions}
+    predictions = {v: _predict(automation, models, v, features) for v in versions}
     automated = settled[(settled["model_version"] == champion) & (settled["verdict"] == "automate")]
     days = settled["day"]
     return evidence_of(
@@ -158,11 +159,15 @@ def _features(settled: pd.DataFrame, lake: Lake, automation: str) -> tuple[pd.Da
     return settled.iloc[order], pa.concat_tables(tables) if order else None
 
 
-def _predict(models: RegistryResource, name: str, version: int, features: pa.Table | None) -> list[str | None]:
+def _predict(
+    automation: Automation, models: RegistryResource, version: int, features: pa.Table | None
+) -> list[str | None]:
     if features is None:
         return []
-    model = models.load(name=name, version=version)
-    return model.score_batch(features).column("queue").to_pylist()
+    model = models.load(name=automation.model_name, version=version)
+    scored = score_stream(features.to_batches(), model=model, batch_size=automation.model.batch_size, explain=0)
+    return [queue for batch in scored for queue in batch.column("queue").to_pylist()]
+
 
 
 def _figures(performance: Performance) -> dict[str, float]:

@@ -57,6 +57,9 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         model = models.load(name=automation.model_name, version=version)
         rows, queues = 0, Counter[str]()
         for day in partitions.days_of(context):
+            if not store.has_partition(automation=automation.name, dataset="features", day=day):
+                store.delete_partition(automation=automation.name, dataset="scores", day=day)
+                continue
             batches = store.scan(
                 automation=automation.name, dataset="features", start=day, end=partitions.day_after(day)
             )

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.machine import machine, revision
+from benchmarks.machine import Elsewhere, machine, revision
 from benchmarks.plan import DATABASE, STAGES, STEPS, Stage, Step, chosen, needs_database, required
 from benchmarks.plot import speed_plot
 from benchmarks.processes import run_step
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 OUT = PROJECT / "benchmarks" / "results" / "latest.json"
 ROWS = 100_000
 LEAST_ROWS = 200  # fewer are no training set for ten queues
+QUIET_CORES = 0.25
 FAILED, INTERRUPTED = 1, 130
 
 Results = dict[str, dict[str, Any]]
@@ -42,7 +43,7 @@ def main(
 
     options, wanted = _options(arguments, stages)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    before = time.perf_counter()
+    before, elsewhere = time.perf_counter(), Elsewhere()
     facts = {"machine": machine(), "revision": revision(), "date": datetime.now(UTC).isoformat(timespec="seconds")}
     try:
         with _folder() as folder:
@@ -51,6 +52,7 @@ def main(
     except KeyboardInterrupt:
         console.print("interrupted: nothing is written")
         return INTERRUPTED
+    facts["machine"]["cores_busy_elsewhere"] = elsewhere.cores()
     settings = {"rows": options.rows, "seed": options.seed, "stages": [stage.name for stage in wanted]}
     found = _collected(wanted, results, facts | {"settings": settings}, time.perf_counter() - before)
     _write(options.out, found, console)
@@ -158,4 +160,8 @@ def _write(out: Path, found: dict[str, Any], console: "Console") -> None:
     where = found["machine"]
     caption = f"{where['cores']} cores, {where['processor']}, {where['python']}, {found['date'][:10]}"
     picture.write_bytes(speed_plot(found["stages"], caption=caption))
+    if (where["cores_busy_elsewhere"] or 0) > QUIET_CORES:
+        console.print(
+            f"others kept {where['cores_busy_elsewhere']} of {where['cores']} cores busy: measure again when it is quiet"
+        )
     console.print(f"written: {out} and {picture.name}, after {found['seconds']:g} s", markup=False)

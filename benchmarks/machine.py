@@ -6,7 +6,9 @@ What belongs here: facts about the machine, the libraries and the code. What doe
 import os
 import platform
 import re
+import resource
 import subprocess
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,14 +21,28 @@ LIBRARIES = (
 )
 
 
+class Elsewhere:
+    """How many cores of the machine others kept busy since this was made: figures of a busy machine are lower bounds."""
+
+    def __init__(self) -> None:
+        self._since, self._busy, self._own = time.monotonic(), _busy_seconds(), _own_seconds()
+
+    def cores(self) -> float | None:
+        """None where the system does not say. Processes of ours count once they have ended."""
+        busy = _busy_seconds()
+        if busy is None or self._busy is None:
+            return None
+        others = busy - self._busy - (_own_seconds() - self._own)
+        return round(max(0.0, others) / max(time.monotonic() - self._since, 1e-9), 2)
+
+
 def machine() -> dict[str, Any]:
-    """Cores that may be used, memory, processor, system, and how busy the machine was before the first step."""
+    """Cores that may be used, memory, processor, system, Python and the libraries that matter."""
     return {
         "cores": _cores(),
         "memory_mb": _memory_mb(),
         "processor": _processor(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "load_before": round(os.getloadavg()[0], 2),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "libraries": {name: found for name in LIBRARIES if (found := _version(name)) is not None},
     }
@@ -41,6 +57,22 @@ def revision() -> dict[str, Any] | None:
         return None
     changed = _git("status", "--porcelain", "--", ".", ":!benchmarks/results")
     return {"commit": commit, "changed": bool(changed)}
+
+
+def _busy_seconds() -> float | None:
+    """Processor seconds that this machine has spent on anything, from /proc/stat."""
+    try:
+        ticks = [int(n) for n in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    except (OSError, ValueError, IndexError):
+        return None
+    _, _, _, idle, waiting, *_ = ticks
+    return (sum(ticks) - idle - waiting) / os.sysconf("SC_CLK_TCK")
+
+
+def _own_seconds() -> float:
+    """Processor seconds of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(u.ru_utime + u.ru_stime for u in used)
 
 
 def _cores() -> int:

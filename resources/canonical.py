@@ -133,7 +133,8 @@ class CanonicalStore:
         return self._read(reads.SETTLED_OUTCOMES, reads.OUTCOMES, automation=automation, since=since, until=until)
 
     def undecided_days(self, *, automation: Automation) -> list[tuple[date, int, int]]:
-        """(day, tickets, newest landing id) of the days with tickets whose newest content has no decision.
+        """(day, tickets, newest landing id) of the days with tickets whose newest content has no decision, or only one
+        without a model although there is one now.
 
         From the automation's start_date on, and of the tickets that its `decisions.tickets` asks for.
         """
@@ -142,6 +143,7 @@ class CanonicalStore:
                 reads.UNDECIDED_DAYS,
                 {
                     "automation": automation.name,
+                    "model": automation.model_name,
                     "start": _midnight(automation.start_date),
                     "include_resolved": automation.decisions.tickets == "all",
                 },

@@ -98,15 +98,18 @@ ALL_CUSTOMERS = """
     order by known_at, customer_id, version
 """
 
-# The newest content of each ticket asks for a decision, if no version with that content has one yet.
+# The newest content of each ticket asks for a decision, if no version with that content has one yet. A decision without a
+# model counts only while there is no champion; but what a person has decided, or an agent has resolved, asks no more.
 UNDECIDED_DAYS = """
-    with newest as (
+    with model as (
+        select exists (select from alias_moves where name = %(model)s and alias = 'champion') as there
+    ), newest as (
         select distinct on (source, ticket_id) source, ticket_id, content_hash, status from tickets
         where automation = %(automation)s
         order by source, ticket_id, known_at desc, landing_id desc
     ), asking as (
         select distinct on (t.source, t.ticket_id)
-               t.source, t.ticket_id, t.content_hash, t.created_at, t.status, t.landing_id
+               t.source, t.ticket_id, t.content_hash, t.created_at, t.status, t.landing_id, n.status as newest_status
         from newest n join tickets t on t.automation = %(automation)s and t.source = n.source
              and t.ticket_id = n.ticket_id and t.content_hash = n.content_hash
         where n.status <> 'deleted'
@@ -121,6 +124,9 @@ UNDECIDED_DAYS = """
              and v.version = d.ticket_version
         where d.automation = %(automation)s and d.source = a.source and d.ticket_id = a.ticket_id
           and v.content_hash = a.content_hash
+          and (d.model_version > 0 or not (select there from model)
+               or (not %(include_resolved)s and a.newest_status in ('solved', 'closed'))
+               or exists (select from review_cases c where c.case_id = d.decision_id and c.state = 'decided'))
       )
     group by 1 order by 1
 """

@@ -108,7 +108,8 @@ def _subject(fresh: Sequence[Decision]) -> str:
 def _supersede(conn: Connection[Any], fresh: Sequence[Decision]) -> tuple[set[str], int]:
     """(new decisions that are their ticket's standing one, how many actions and cases of others were withdrawn).
 
-    The standing decision is that on the content known last; of two on the same content, the one made last.
+    The standing decision is that on the content known last; of two on the same content, the one on which a person has
+    spoken, else the one made last: a newer model neither undoes what people decided nor asks them again.
     """
     conn.execute("drop table if exists pg_temp.ranked")
     tickets = {"sources": [d.source for d in fresh], "tickets": [d.ticket_id for d in fresh]}
@@ -158,7 +159,9 @@ _RANK = """
 create temp table ranked on commit drop as
 select d.decision_id, row_number() over (
     partition by d.source, d.ticket_id
-    order by coalesce(d.known_at, d.decided_at) desc, d.decided_at desc, (d.ledger_subject is not distinct from n.mine) desc,
+    order by coalesce(d.known_at, d.decided_at) desc,
+             exists (select from review_cases c where c.case_id = d.decision_id and c.state = 'decided') desc,
+             d.decided_at desc, (d.ledger_subject is not distinct from n.mine) desc,
              d.decision_id
 ) as place
 from (select distinct source, ticket_id, %(mine)s::text as mine from unnest(%(sources)s::text[], %(tickets)s::text[])

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from aios_assets import jobs
+from aios_assets.canonical import blocked
 from resources.canonical import CanonicalStore
 from resources.database import Database
 from resources.declarations import Declared
@@ -24,5 +25,6 @@ def build(declared: Declared) -> list[dg.SensorDefinition]:
             description="Scores and decides tickets soon after they arrive: one run for all that wait, not one each.",
             decide=decide,
             idle="every known ticket is decided",
+            unless=blocked,
         )
     ]

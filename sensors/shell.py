@@ -32,8 +32,12 @@ def sensor(
     decide: Callable[[Database], list[Request]],
     idle: str,
     seconds: int = 15,
+    unless: Callable[[Declared, dg.DagsterInstance], str | None] = lambda declared, instance: None,
 ) -> dg.SensorDefinition:
-    """A running-by-default sensor of one automation; `idle` is what the UI says when there is nothing to do."""
+    """A running-by-default sensor of one automation; `idle` is what the UI says when there is nothing to do.
+
+    While `unless` gives a reason, nothing is started.
+    """
     job_name = naming.job_name(declared, job)
 
     @dg.sensor(
@@ -51,6 +55,9 @@ def sensor(
             yield dg.SkipReason(f"a run of {job_name} is still queued or at work")
             return
         try:
+            if reason := unless(declared, context.instance):
+                yield dg.SkipReason(reason)
+                return
             requests = decide(database.open())
         except Exception as error:
             context.log.exception("state could not be read")

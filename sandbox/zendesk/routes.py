@@ -178,6 +178,20 @@ class ZendeskApi:
         place = self._place(request.path_params["ticket_id"])
         return answer({"ticket": self._sandbox.payloads.ticket(place)}, headers=headers)
 
+    async def show_many(self, request: Request) -> Response:
+        """The tickets of `ids` that there are, at most 100; unknown ones are left out, as the vendor does."""
+        headers = self.admit(request)
+        ids = [part.strip() for part in request.query_params.get("ids", "").split(",") if part.strip()]
+        if not 1 <= len(ids) <= LARGEST_BATCH:
+            raise bad_request("InvalidValue", f"ids names {len(ids)} tickets; give from 1 to {LARGEST_BATCH}")
+        self._sandbox.tick()
+        store, payloads = self._sandbox.helpdesk, self._sandbox.payloads
+        numbers = [whole_number(text, "ids", 0) for text in ids]
+        places = [place for number in numbers if (place := store.place_of(number)) is not None]
+        tickets = [payloads.ticket(place) for place in places]
+        body = {"tickets": tickets, "next_page": None, "previous_page": None, "count": len(tickets)}
+        return answer(body, headers=headers)
+
     async def show_comments(self, request: Request) -> Response:
         """A ticket's comments."""
         headers = self.admit(request)
@@ -376,6 +390,7 @@ def zendesk_router(sandbox: Sandbox) -> APIRouter:
     routes: tuple[tuple[str, str, Callable[[Request], Any]], ...] = (
         ("GET", "/incremental/tickets/cursor", api.export_tickets),
         ("GET", "/incremental/users/cursor", api.export_users),
+        ("GET", "/tickets/show_many", api.show_many),
         ("PUT", "/tickets/update_many", api.update_many),
         ("POST", "/tickets", api.create_ticket),
         ("GET", "/tickets/{ticket_id}", api.show_ticket),

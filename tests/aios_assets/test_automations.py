@@ -35,6 +35,7 @@ attributes:
     min_df: 1
     training: {{until: 2026-03-01, min_rows: 50}}
   decisions: {{tickets: all}}
+  monitoring: {{min_rows: 20}}
 """
 
 PHRASES = {
@@ -97,6 +98,10 @@ def test_two_automations_with_other_names_stand_side_by_side_without_python(
     keys = platform.definitions().resolve_asset_graph().get_all_asset_keys()
     for name in ("it_desk", "facilities", "customer_escalations"):
         assert dg.AssetKey([name, "decisions"]) in keys
+    # a range of days is one run; its picture is kept once and not with each day
+    drift = platform.instance.fetch_materializations(dg.AssetKey(["it_desk", "drift"]), limit=100).records
+    assert [r.partition_key for r in drift if "psi" in r.asset_materialization.metadata] == ["2026-03-03"]
+    assert len(drift) == 3
     assert platform.registry.current(name="it_desk") == platform.registry.current(name="facilities") == 1
     with platform.database.connection() as connection:
         queues = connection.execute("select automation, array_agg(distinct queue) from decisions group by 1").fetchall()

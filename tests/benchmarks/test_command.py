@@ -44,7 +44,7 @@ def test_one_command_measures_every_stage_and_leaves_json_and_a_plot(temporary, 
     assert stages["scoring"]["inputs"].keys() == {"sandbox", "banking77", "stage"}
     assert stages["drift"]["inputs"]["columns"].keys() >= FIGURES
     assert found.keys() >= {"format", "date", "machine", "revision", "settings", "preparations", "seconds"}
-    assert found["machine"].keys() >= {"cores", "memory_mb", "python", "libraries", "load_before"}
+    assert found["machine"].keys() >= {"cores", "memory_mb", "python", "libraries", "cores_busy_elsewhere"}
     assert found["machine"]["libraries"].keys() >= {"numpy", "pyarrow", "scikit-learn", "psycopg"}
     assert found["settings"] == {"rows": 500, "seed": 7, "stages": list(stages)}
     assert 1_000 < out.with_suffix(".png").stat().st_size < 60_000

@@ -189,9 +189,11 @@ def test_new_tickets_are_ingested_scored_and_decided_by_the_daemon_alone(running
 
     expected = {f"{AUTOMATION}__arrivals_sensor", f"{AUTOMATION}__ingest_schedule"}
     wait_for(f"runs started by {expected} to succeed", lambda: expected <= started_by(), seconds=120)
-    lost = "select count(*) from aios.landing_records l where not exists (select 1 from aios.tickets t" \
-        " where t.landing_id = l.landing_id) and object = 'tickets' and not exists" \
-        " (select 1 from aios.quarantine q where q.landing_id = l.landing_id)"  # fmt: skip
+    lost = """
+        select count(*) from aios.landing_records l where object = 'tickets'
+        and not exists (select 1 from aios.tickets t where t.landing_id = l.landing_id)
+        and not exists (select 1 from aios.quarantine q where q.landing_id = l.landing_id)
+    """
     wait_for("every landed ticket to become canonical", lambda: running.value(lost) == 0, seconds=60)
 
 

@@ -1,8 +1,12 @@
 """The pure decisions of the sensors."""
 
+import json
 from datetime import date
 
-from sensors.requests import collect_finished, monitor_decided, retrain, score_undecided
+import pytest
+
+from aios_core.monitoring.verdict import Remedy
+from sensors.requests import collect_finished, monitor_decided, narrow, retrain, rollback, score_undecided
 
 MONDAY, TUESDAY, FRIDAY = date(2026, 11, 16), date(2026, 11, 17), date(2026, 11, 20)
 
@@ -44,3 +48,34 @@ def test_an_open_request_trains_once() -> None:
     assert retrain(None) == []
     assert retrain(7) == retrain(7)
     assert retrain(7) != retrain(8)
+
+
+@pytest.mark.parametrize("kind", ["none", "narrow", "stop"])
+def test_only_a_verdict_of_rollback_moves_the_champion(kind: str) -> None:
+    assert rollback(Remedy(kind=kind, reason="r"), assessment=4, champion=2) == []
+
+
+def test_an_assessment_is_rolled_back_on_once_and_from_the_version_it_judged() -> None:
+    found = Remedy(kind="rollback", reason="version 1 is better", evidence={"rollbacks": 0})
+    [request] = rollback(found, assessment=4, champion=2)
+    assert [request] == rollback(found, assessment=4, champion=2)
+    assert request.run_key != rollback(found, assessment=5, champion=2)[0].run_key
+    assert (request.config["from_version"], request.config["reason"]) == (2, "version 1 is better")
+    assert json.loads(request.config["evidence"]) == {"rollbacks": 0}
+
+
+@pytest.mark.parametrize("kind", ["none", "rollback"])
+def test_no_queue_is_held_where_the_judge_asks_for_none(kind: str) -> None:
+    assert narrow(Remedy(kind=kind, reason="r"), assessment=4) == []
+
+
+def test_held_queues_are_those_that_the_judge_names_and_a_stop_asks_for_no_retraining() -> None:
+    [request] = narrow(Remedy(kind="narrow", reason="r", queues=("fraud",), retrain=True), assessment=4)
+    assert (request.config["queues"], request.config["remedy"], request.config["retrain"]) == (
+        ["fraud"],
+        "narrow",
+        True,
+    )
+    [stop] = narrow(Remedy(kind="stop", reason="r", queues=("*",)), assessment=4)
+    assert (stop.config["queues"], stop.config["remedy"], stop.config["retrain"]) == (["*"], "stop", False)
+    assert stop.run_key != request.run_key

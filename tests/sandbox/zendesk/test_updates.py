@@ -161,3 +161,15 @@ def test_a_client_can_open_and_delete_a_ticket(talk) -> None:
 def test_a_ticket_without_words_or_requester_is_refused(talk) -> None:
     for ticket in ({"subject": "no words"}, {"comment": {"body": "x"}, "requester_id": 1}):
         assert talk.zendesk("POST", "/tickets.json", json={"ticket": ticket}).status_code == 422
+
+
+def test_many_tickets_are_shown_at_once_and_unknown_ones_left_out(talk) -> None:
+    known = [ticket["id"] for ticket in talk.untouched()[:3]]
+    body = talk.zendesk("GET", f"/tickets/show_many.json?ids={','.join(map(str, known))},1").json()
+    assert [ticket["id"] for ticket in body["tickets"]] == known
+    assert body["tickets"][0] == talk.ticket(known[0])
+
+
+@pytest.mark.parametrize("ids", ["", "x", ",".join(str(n) for n in range(101))])
+def test_showing_no_tickets_or_too_many_is_refused(talk, ids: str) -> None:
+    assert talk.zendesk("GET", f"/tickets/show_many.json?ids={ids}").status_code == 400
