@@ -19,7 +19,7 @@ endif
 # passed on: make up ARGS="--no-run", make test ARGS="tests/resources -k outbox"
 ARGS ?=
 
-.PHONY: help install up test check lint types format lock bench browser clean
+.PHONY: help install up test screenshots check lint types format lock bench browser clean
 
 help: ## this list
 	grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -93,6 +93,9 @@ lock: ## make requirements.lock anew from pyproject.toml (needs uv)
 
 bench: install ## measure, and write the results as JSON
 	exec $(VENV)/bin/python -m benchmarks $(ARGS)
+
+screenshots: install ## the README's pictures, from a running platform: make screenshots ARGS="--password ..."
+	exec $(VENV)/bin/python docs/screenshots.py $(ARGS)
 
 clean: ## remove the environment and caches; the platform's state stays (aios reset)
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -163,11 +163,13 @@ def _verdict(
 ) -> dg.AssetCheckResult:
     limit = automation.checks.max_failure_rate
     read, failed = progress.read, progress.quarantined
+    open_now = sum(store.counts(automation.name).values())
     before = _last(context.instance, check.key)
-    if before is not None and not before.passed and not _too_many(failed, read, limit):
+    if before is not None and not before.passed and "open" in before.metadata and not _too_many(failed, read, limit):
         # the next poll, which mostly finds nothing, must not let through what this check has stopped
-        then = {name: int(before.metadata[name].value) for name in ("read", "quarantined")}
-        still = min(then["quarantined"], sum(store.counts(automation.name).values()))
+        then = {name: int(before.metadata[name].value) for name in ("read", "quarantined", "open")}
+        worked_off = max(0, then["open"] + failed - open_now)
+        still = max(0, then["quarantined"] - worked_off)
         if _too_many(still, then["read"], limit):
             read, failed = then["read"], still
     return dg.AssetCheckResult(
@@ -182,6 +184,7 @@ def _verdict(
             "failure_rate": failed / read if read else 0.0,
             "read": read,
             "quarantined": failed,
+            "open": open_now,
             "expectations": markdown_table(
                 [{"expectation": name, "failed": n} for name, n in sorted(progress.failed_expectations.items())]
             ),

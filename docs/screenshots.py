@@ -46,16 +46,18 @@ def _dagster(page: Any, address: str) -> None:
     page.goto(f"{address}/assets/{AUTOMATION}/decisions?view=lineage&lineageScope=neighbors&lineageDepth=9")
     page.wait_for_timeout(7_000)
     _keep(page, "asset-graph")
-    page.goto(f"{address}/assets/{AUTOMATION}/scores?view=partitions")
-    page.wait_for_timeout(3_000)
-    page.click("text=Missing (")  # leaves those that were scored
-    page.wait_for_timeout(1_500)
-    page.click("[data-testid^=partition], a:has-text('20'), div:text-matches('^20\\d\\d-\\d\\d-\\d\\d$') >> nth=3")
-    page.wait_for_timeout(2_500)
+    page.goto(f"{address}/assets/{AUTOMATION}/scores?view=partitions&partition={_newest_day(address)}")
+    page.wait_for_timeout(5_000)
     _keep(page, "scores-partitions")
-    page.goto(f"{address}/assets/{AUTOMATION}/quality?view=overview")
-    page.wait_for_timeout(4_000)
-    _keep(page, "quality")
+
+
+def _newest_day(address: str) -> str:
+    import httpx
+
+    query = "{assetNodes {assetKey {path} assetMaterializations(limit: 1) {partition}}}"
+    nodes = httpx.post(f"{address}/graphql", json={"query": query}, timeout=60).json()["data"]["assetNodes"]
+    found = {n["assetKey"]["path"][-1]: n["assetMaterializations"] for n in nodes}
+    return str(found["scores"][0]["partition"])
 
 
 def _console(page: Any, address: str, password: str) -> None:

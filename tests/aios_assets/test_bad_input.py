@@ -9,6 +9,7 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from aios_assets import jobs
 from aios_assets.main_job import StageFailed
 from resources.declarations import Declared, load_declaration
+from resources.modes import ModeStore
 from resources.quarantine import QuarantineStore
 from resources.reconciliation import Reconciliation
 from tests.aios_assets import small_desk
@@ -61,6 +63,9 @@ def test_a_batch_with_too_many_bad_records_stops_before_anything_is_decided(desk
 
 def test_what_follows_a_blocked_batch_waits_until_its_records_are_worked_off(desk: Desk) -> None:
     platform, declared = desk.platform, desk.declared
+    spoil(small_desk.arrive(desk.folder, START, rows=30, first=500), rows=6)
+    platform.execute(declared, jobs.INGEST)  # within the limit: these may stay open for ever
+    platform.execute(declared, jobs.SCORE, START)
     spoil(small_desk.arrive(desk.folder, MONDAY, rows=30, first=1000), rows=12)
     platform.execute(declared, jobs.INGEST, succeeds=False)
     requests, why = platform.tick(declared, "arrivals")
@@ -71,7 +76,11 @@ def test_what_follows_a_blocked_batch_waits_until_its_records_are_worked_off(des
     assert platform.tick(declared, "arrivals")[0] == []
 
     store = QuarantineStore(platform.database)
-    for entry in store.list("desk"):
+    of_the_batch = [entry for entry in store.list("desk") if int(entry.external_id) >= 1000]
+    for entry in of_the_batch[:3]:
+        store.drop(entry.quarantine_id)
+    platform.execute(declared, jobs.INGEST, succeeds=False)  # nine of thirty are still too many
+    for entry in of_the_batch[3:]:
         store.drop(entry.quarantine_id)
     platform.execute(declared, jobs.INGEST)
     [request], _ = platform.tick(declared, "arrivals")
@@ -244,6 +253,37 @@ def test_without_a_model_people_decide_until_there_is_one(untrained: Desk) -> No
     assert platform.rows("select state, verdict_queue from review_cases where ticket_id = '1000'") == [
         ("decided", "rooms")
     ]
+
+
+def test_what_a_person_has_decided_is_not_asked_again_when_a_newer_model_decides_its_day(desk: Desk) -> None:
+    platform, declared = desk.platform, desk.declared
+    # everything to people, so that each decision asks for a case
+    ModeStore(platform.database).set(
+        automation="desk", mode="review_only", reason="to see cases", actor="test", now=datetime.now(UTC)
+    )
+    small_desk.arrive(desk.folder, MONDAY, rows=30, first=1000)
+    platform.execute(declared, jobs.INGEST)
+    platform.execute(declared, jobs.SCORE, MONDAY)
+    platform.rows(
+        "update review_cases set state = 'decided', verdict_queue = 'rooms', verdict = 'corrected', decided_by = 'ana',"
+        " decided_at = now() where ticket_id = '1000' returning case_id"
+    )
+    small_desk.settle(desk.folder, START, rows=60, first=2000)
+    platform.execute(declared, jobs.INGEST)
+    platform.execute(declared, jobs.TRAIN)
+    assert platform.registry.current(name="desk") == 2
+
+    platform.execute(declared, jobs.SCORE, MONDAY)
+
+    assert verdicts(platform) == {("review", 2): 30}
+    assert platform.rows("select state, verdict_queue from review_cases where ticket_id = '1000'") == [
+        ("decided", "rooms")
+    ]
+    # the others wait once, for the newer decision
+    assert platform.rows(
+        "select d.model_version, c.state, count(*) from review_cases c join decisions d using (decision_id)"
+        " where c.ticket_id <> '1000' group by 1, 2"
+    ) == [(2, "waiting", 29)]
 
 
 def test_without_a_model_tickets_go_where_the_declaration_says(untrained: Desk) -> None:

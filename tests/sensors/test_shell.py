@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteJobOrigin, RemoteRepositoryOrigin
 
 from resources.dagster_resources import DatabaseResource
 from resources.database import Database
@@ -41,12 +42,10 @@ def tick(
 
 
 def a_run(instance: dg.DagsterInstance, job: str, status: dg.DagsterRunStatus) -> None:
-    queued = status is dg.DagsterRunStatus.QUEUED
-    created = dg.DagsterRunStatus.NOT_STARTED if queued else status
-    run = instance.run_storage.add_run(dg.DagsterRun(job_name=job, run_id=str(uuid.uuid4()), status=created))
-    if queued:  # which only the queue's own event makes of a run
-        instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_ENQUEUED.value, job), run.run_id)
-        assert instance.get_run_by_id(run.run_id).status is status
+    # without it Dagster lets no run be queued
+    origin = RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("aios"), "__repository__"), job)
+    run = dg.DagsterRun(job_name=job, run_id=str(uuid.uuid4()), status=status, remote_job_origin=origin)
+    instance.run_storage.add_run(run)
 
 
 def never(database: Database) -> list[Request]:
