@@ -44,6 +44,16 @@ COLUMNS = {
 }
 
 
+class DecisionsConfig(dg.Config):
+    """What is decided already stays, so that one late ticket does not move a whole day's under a newer model.
+
+    `again` decides all of these days anew, under the version that scored them: after a rollback, say. What a person has
+    decided stays even then.
+    """
+
+    again: bool = False
+
+
 def build(declared: Declared) -> list[dg.AssetsDefinition]:
     automation = declared.automation
     spec = naming.spec(
@@ -62,21 +72,28 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
 
     @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "decisions"), backfill_policy=partitions.SINGLE_RUN)
     def decisions(
-        context: dg.AssetExecutionContext, database: DatabaseResource, lake: LakeResource, models: RegistryResource
+        context: dg.AssetExecutionContext,
+        config: DecisionsConfig,
+        database: DatabaseResource,
+        lake: LakeResource,
+        models: RegistryResource,
     ) -> dg.MaterializeResult:
         store, source, registry = DecisionStore(database.open()), lake.open(), models.open()
+        days = partitions.days_of(context)
+        settled = set() if config.again else store.settled(automation.name, days[0], days[-1])
         policy = RegoPolicy(declared.policy_text)
         modes = ModeStore(database.open()).current(automation.name)
         rules_of = cache(lambda version: _rules(declared, registry, policy, modes, version=version))
         verdicts, new, actions, cases, shown = Counter[str](), 0, 0, 0, []
-        for features, scores in _pieces(source, automation.name, partitions.days_of(context)):
-            made = decide(features, scores, rules=rules_of(_version_of(scores)), policy=policy.ask)
+        for features, scores in _pieces(source, automation.name, days):
+            asking = _without(features, settled)
+            made = decide(asking, scores, rules=rules_of(_version_of(scores)), policy=policy.ask)
             recorded = store.record(
                 made, automation=automation, policy_text=declared.policy_text, now=datetime.now(UTC)
             )
             verdicts.update(d.verdict for d in made)
             new, actions, cases = new + recorded.new, actions + recorded.actions, cases + recorded.cases
-            shown = made
+            shown = made or shown
         return dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
@@ -129,6 +146,11 @@ def _slices(features: Sequence[pa.Table], scores: Sequence[pa.Table]) -> Iterato
     rows, scored = pa.concat_tables(features), pa.concat_tables(scores) if scores else None
     for start in range(0, rows.num_rows, ROWS_AT_ONCE):
         yield rows.slice(start, ROWS_AT_ONCE), None if scored is None else scored.slice(start, ROWS_AT_ONCE)
+
+
+def _without(features: pa.Table, settled: set[tuple[str, str, str]]) -> pa.Table:
+    keys = zip(*(features.column(c).to_pylist() for c in ("source", "ticket_id", "ticket_version")), strict=True)
+    return features.filter(pa.array([key not in settled for key in keys], pa.bool_()))
 
 
 def _version_of(scores: pa.Table | None) -> int:

@@ -169,7 +169,6 @@ def _predict(
     return [queue for batch in scored for queue in batch.column("queue").to_pylist()]
 
 
-
 def _figures(performance: Performance) -> dict[str, float]:
     names = ("accuracy", "macro_f1", "accuracy_automated", "coverage_automated", "ece")
     return {n: value for n in names if (value := getattr(performance, n)) is not None}

@@ -78,6 +78,13 @@ TABLE = pa.schema([
 ])  # fmt: skip
 
 
+_SETTLED = """
+select d.source, d.ticket_id, d.ticket_version from decisions d
+where d.automation = %s and d.day between %s and %s
+  and (d.model_version > 0 or exists (select from review_cases c where c.case_id = d.decision_id and c.state = 'decided'))
+"""
+
+
 class DecisionStore:
     """The decisions of all automations."""
 
@@ -119,6 +126,14 @@ class DecisionStore:
             ).fetchall()
         counted: dict[str, int] = dict(rows)
         return {verdict: counted.get(verdict, 0) for verdict in VERDICTS}
+
+    def settled(self, automation: str, first: date, last: date) -> set[tuple[str, str, str]]:
+        """(source, ticket id, ticket version) of what needs no deciding in the days from `first` to `last`, both included.
+
+        That is what a model, of whatever version, or a person has decided.
+        """
+        with self._database.connection() as conn:
+            return set(conn.execute(_SETTLED, (automation, first, last)).fetchall())
 
     def newest_day(self, automation: str) -> date | None:
         """The newest day partition that has decisions."""

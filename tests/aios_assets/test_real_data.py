@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from resources.declarations import load_declaration
@@ -32,8 +33,8 @@ def test_banking77_is_routed_as_well_as_promised_with_thresholds_from_its_traini
     assert metrics["accuracy_automated"] >= 0.97
     assert metrics["coverage_automated"] >= 0.75
     assert summary["seconds"]["total"] < 90
-    [(learnt,)] = platform.rows("select card -> 'data' ->> 'rows' from model_versions")
-    assert learnt is None or int(learnt) == 10_003
+    learnt = platform.instance.get_latest_materialization_event(dg.AssetKey(["banking77", "training_set"]))
+    assert learnt.asset_materialization.metadata["rows"].value == 10_003
 
 
 def test_five_years_of_hadoop_issues_are_learnt_and_decided_by_yaml_alone(
