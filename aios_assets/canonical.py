@@ -53,20 +53,15 @@ OUTCOMES = {"ticket_id": "text", "queue": "text", "origin": "text", "actor": "te
 
 
 def build(declared: Declared) -> list[dg.AssetsDefinition]:
-    provided = {s.provides for s in declared.automation.sources.values()}
     built = [_tickets(declared)]
-    if "customers" in provided:
+    if declared.automation.sources_of("customers"):
         built.append(_customers(declared))
     return built
 
 
-def _sources(automation: Automation, provides: str) -> list[str]:
-    return [name for name, source in automation.sources.items() if source.provides == provides]
-
-
 def _tickets(declared: Declared) -> dg.AssetsDefinition:
     automation = declared.automation
-    sources = _sources(automation, "tickets")
+    sources = automation.sources_of("tickets")
     upstream = [landing.asset_name(s) for s in sources]
     tickets = naming.spec(
         declared,
@@ -111,7 +106,7 @@ def _tickets(declared: Declared) -> dg.AssetsDefinition:
 
 def _customers(declared: Declared) -> dg.AssetsDefinition:
     automation = declared.automation
-    sources = _sources(automation, "customers")
+    sources = automation.sources_of("customers")
     customers = naming.spec(
         declared,
         "customers",

@@ -14,9 +14,10 @@ import dagster as dg
 import pyarrow as pa
 
 from aios_assets import naming, partitions
-from aios_assets.metadata import markdown_table
+from aios_assets.metadata import markdown_table, plot
 from aios_core.decisions.decide import decide
 from aios_core.decisions.model import Decision, Rules, rules_for
+from aios_core.monitoring.plots import confidence_histogram
 from aios_core.privacy.masking import mask
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.decisions import DecisionStore
@@ -85,6 +86,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         modes = ModeStore(database.open()).current(automation.name)
         rules_of = cache(lambda version: _rules(declared, registry, policy, modes, version=version))
         verdicts, new, actions, cases, shown = Counter[str](), 0, 0, 0, []
+        confidences: list[float] = []
         for features, scores in _pieces(source, automation.name, days):
             asking = _without(features, settled)
             made = decide(asking, scores, rules=rules_of(_version_of(scores)), policy=policy.ask)
@@ -92,6 +94,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
                 made, automation=automation, policy_text=declared.policy_text, now=datetime.now(UTC)
             )
             verdicts.update(d.verdict for d in made)
+            confidences += [d.confidence for d in made if d.confidence is not None]
             new, actions, cases = new + recorded.new, actions + recorded.actions, cases + recorded.cases
             shown = made or shown
         return dg.MaterializeResult(
@@ -106,6 +109,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
                 "declaration": automation.version,
                 "sample": markdown_table([_shown(d) for d in shown[:5]]),
                 "console": dg.MetadataValue.url(_console()),
+                **({"confidence": plot(confidence_histogram(confidences), "confidence")} if confidences else {}),
             },
         )
 

@@ -39,9 +39,7 @@ def columns(automation: Automation) -> dict[str, str]:
 
 def build(declared: Declared) -> list[dg.AssetsDefinition]:
     automation = declared.automation
-    upstream = ["tickets"] + (
-        ["customers"] if any(s.provides == "customers" for s in automation.sources.values()) else []
-    )
+    upstream = ["tickets", *(["customers"] if automation.sources_of("customers") else [])]
     spec = naming.spec(
         declared,
         "features",

@@ -19,7 +19,7 @@ ROLLBACK, NARROW = "rollback", "narrow"
 
 def build(declared: Declared) -> list[Any]:
     sources = declared.automation.sources
-    customers = ["customers"] if any(s.provides == "customers" for s in sources.values()) else []
+    customers = ["customers"] if declared.automation.sources_of("customers") else []
     days = partitions.days(declared)
     return [
         _job(

@@ -45,9 +45,7 @@ def cutoff(automation: Automation, *, now: datetime) -> datetime:
 def _training_set(declared: Declared) -> dg.AssetsDefinition:
     automation = declared.automation
     training = automation.model.training
-    upstream = ["tickets", "outcomes"]
-    if any(s.provides == "customers" for s in automation.sources.values()):
-        upstream.append("customers")
+    upstream = ["tickets", "outcomes", *(["customers"] if automation.sources_of("customers") else [])]
     spec = naming.spec(
         declared,
         "training_set",

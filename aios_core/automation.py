@@ -277,7 +277,7 @@ class Automation(Declared):
         return self
 
     def _problems(self) -> Iterator[str]:
-        if not any(s.provides == "tickets" for s in self.sources.values()):
+        if not self.sources_of("tickets"):
             yield "no source provides tickets"
         names = [q.name for q in self.queues]
         if len(set(names)) != len(names):
@@ -290,6 +290,10 @@ class Automation(Declared):
         fallback = self.decisions.fallback_queue
         if fallback is not None and names and fallback not in names:
             yield f"decisions.fallback_queue: no queue is called `{fallback}`"
+
+    def sources_of(self, entity: Literal["tickets", "customers"]) -> tuple[str, ...]:
+        """Names of the sources whose records become this entity."""
+        return tuple(name for name, source in self.sources.items() if source.provides == entity)
 
     @property
     def model_name(self) -> str:

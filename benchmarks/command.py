@@ -55,8 +55,8 @@ def main(
     facts["machine"]["cores_busy_elsewhere"] = elsewhere.cores()
     settings = {"rows": options.rows, "seed": options.seed, "stages": [stage.name for stage in wanted]}
     found = _collected(wanted, results, facts | {"settings": settings}, time.perf_counter() - before)
+    print(json.dumps(found, indent=1))  # first: a full disk must not cost the measurement
     _write(options.out, found, console)
-    print(json.dumps(found, indent=1))
     return FAILED if found["failed"] else 0
 
 

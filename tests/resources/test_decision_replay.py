@@ -12,6 +12,7 @@ from aios_core.automation import Automation
 from aios_core.decisions.decide import decide
 from aios_core.decisions.model import Decision, rules_for
 from aios_core.errors import ModelError
+from aios_core.scoring.model import read_manifest
 from aios_core.scoring.stream import score_stream
 from aios_core.training.export import export
 from aios_core.training.fit import fit
@@ -62,7 +63,19 @@ def registry(database: Database, tmp_path: Path) -> Registry:
     rows, labels = world(240)
     fitted = fit(features(rows), labels, model=CARE.model, features_spec=CARE.features, queues=CARE.queue_names)
     made = Registry(database, lake=Lake(tmp_path))
-    assert made.register_files(automation=CARE, files=export(fitted, automation=CARE, snapshot_id="s1")) == 1
+    files = export(fitted, automation=CARE, snapshot_id="s1")
+    manifest = read_manifest(files)
+    version = made.register(
+        name=CARE.model_name,
+        automation=CARE.name,
+        kind=manifest["kind"],
+        files=files,
+        snapshot_id="s1",
+        classes=manifest["classes"],
+        metrics=manifest["metrics"],
+        card={},
+    )
+    assert version == 1
     return made
 
 

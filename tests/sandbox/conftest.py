@@ -139,7 +139,7 @@ class Process:
 
     def stop(self, how: int = signal.SIGTERM) -> int:
         self.child.send_signal(how)
-        return self.child.wait(timeout=10)
+        return self.child.wait(timeout=60)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from aios_core.scoring.model import MANIFEST_FILE, MODEL_FILE, ScoringModel
+from aios_core.training import reference
 from aios_core.training.export import CARD_FILE, CARD_TEXT, PLOT_FILE, REFERENCE_FILE, export
 from aios_core.training.graph import bag_graph
 from aios_core.training.parity import parity
@@ -115,7 +116,18 @@ def test_the_reference_holds_the_watched_columns_of_out_of_fold_scores():
     frame = pq.read_table(io.BytesIO(FILES[REFERENCE_FILE])).to_pandas()
     assert {"text_length", "unseen_share", "confidence", "queue", "crm_plan", "crm_tenure_months"} <= set(frame)
     assert len(frame) == 600
-    assert frame["confidence"].tolist() == fitted.scores.column("confidence").to_pylist()
+    assert sorted(frame["confidence"]) == sorted(fitted.scores.column("confidence").to_pylist())
+
+
+def test_the_reference_is_made_of_the_newest_rows_where_there_are_many(monkeypatch):
+    fitted, _, _ = small()
+    monkeypatch.setattr(reference, "MIN_ROWS", 50)
+    frame = pq.read_table(io.BytesIO(reference.reference_parquet(fitted))).to_pandas()
+    created = fitted.scored.column("created_at").to_pylist()
+    ages = sorted(range(len(created)), key=created.__getitem__, reverse=True)[:120]
+    lengths = fitted.scores.column("text_length").to_pylist()
+    assert len(frame) == 120  # a fifth of 600
+    assert sorted(frame["text_length"]) == sorted(lengths[i] for i in ages)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
