@@ -22,6 +22,7 @@ from aios_core.privacy.masking import mask
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.decisions import DecisionStore
 from resources.declarations import Declared
+from resources.deployments import deployment
 from resources.lake import Lake
 from resources.modes import ModeStore
 from resources.policy import RegoPolicy
@@ -108,7 +109,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
                 "policy_revision": policy.revision,
                 "declaration": automation.version,
                 "sample": markdown_table([_shown(d) for d in shown[:5]]),
-                "console": dg.MetadataValue.url(_console()),
+                "console": dg.MetadataValue.url(f"{deployment().gateway_url}/decisions"),
                 **({"confidence": plot(confidence_histogram(confidences), "confidence")} if confidences else {}),
             },
         )
@@ -175,9 +176,3 @@ def _shown(decision: Decision) -> dict[str, Any]:
         "queue": decision.queue,
         "reason": mask(decision.reason, limit=200),
     }
-
-
-def _console() -> str:
-    from resources.deployments import deployment
-
-    return f"{deployment().gateway_url}/decisions"
