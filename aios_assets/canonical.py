@@ -10,7 +10,7 @@ import dagster as dg
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 
 from aios_assets import landing, naming
-from aios_assets.metadata import markdown_table
+from aios_assets.metadata import markdown_table, sample
 from aios_core.automation import Automation
 from resources.canonical import CanonicalStore, Progress
 from resources.dagster_resources import DatabaseResource
@@ -49,6 +49,8 @@ CUSTOMERS = {
     "known_at": "timestamp",
     "attributes": "jsonb",
 }
+SHOWN_OF_TICKETS = ["ticket_id", "created_at", "status", "queue", "priority", "subject", "body"]
+SHOWN_OF_CUSTOMERS = ["customer_id", "known_at", "attributes"]
 OUTCOMES = {"ticket_id": "text", "queue": "text", "origin": "text", "actor": "text", "known_at": "timestamp"}
 
 
@@ -97,7 +99,8 @@ def _tickets(declared: Declared) -> dg.AssetsDefinition:
         store = CanonicalStore(database.open())
         progress = store.catch_up(automation=automation, sources=sources)
         context.log.info("read %d landed records, wrote %d rows", progress.read, progress.written)
-        yield dg.MaterializeResult(asset_key=tickets.key, metadata=_counts(progress))
+        shown = sample(store.newest("tickets", automation=automation.name), SHOWN_OF_TICKETS)
+        yield dg.MaterializeResult(asset_key=tickets.key, metadata=_counts(progress) | {"sample": shown})
         yield dg.MaterializeResult(asset_key=outcomes.key, metadata={"outcomes": progress.outcomes})
         yield _verdict(context, check, progress, automation=automation, store=QuarantineStore(database.open()))
 
@@ -125,8 +128,10 @@ def _customers(declared: Declared) -> dg.AssetsDefinition:
     def canonical(
         context: dg.AssetExecutionContext, database: DatabaseResource
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        progress = CanonicalStore(database.open()).catch_up(automation=automation, sources=sources)
-        yield dg.MaterializeResult(asset_key=customers.key, metadata=_counts(progress))
+        store = CanonicalStore(database.open())
+        progress = store.catch_up(automation=automation, sources=sources)
+        shown = sample(store.newest("customers", automation=automation.name), SHOWN_OF_CUSTOMERS)
+        yield dg.MaterializeResult(asset_key=customers.key, metadata=_counts(progress) | {"sample": shown})
         yield _verdict(context, check, progress, automation=automation, store=QuarantineStore(database.open()))
 
     return canonical

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, time
 import dagster as dg
 import pyarrow as pa
 
-from aios_assets import champion, naming
+from aios_assets import champion, features, naming
 from aios_assets.metadata import latest_metadata, markdown_table, plot, sample
 from aios_core.automation import Automation
 from aios_core.features.build import build_features
@@ -56,6 +56,7 @@ def _training_set(declared: Declared) -> dg.AssetsDefinition:
             "A frozen snapshot of labelled tickets with features as they were known when each ticket came. One row is "
             "one ticket and the outcome known for it by then. Its id is the hash of its content."
         ),
+        columns=features.columns(automation) | {"label": "string"},
     )
 
     @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "training_set"))
@@ -196,7 +197,7 @@ def _model_version(declared: Declared) -> dg.AssetsDefinition:
                 database.open(),
                 registry,
                 version=version,
-                actor=f"run:{context.run_id}",
+                actor=f"run:{context.run.run_id}",
                 reason=gate.reason,
                 evidence=gate.evidence,
             )

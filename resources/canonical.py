@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from psycopg import Connection
 
@@ -119,6 +119,14 @@ class CanonicalStore:
             window_days=window_days,
             limit=limit,
         )
+
+    def newest(self, entity: Literal["tickets", "customers"], *, automation: str, limit: int = 5) -> "pa.Table":
+        """The versions that became canonical last: what a user looks at to see that data flows."""
+        query, schema = {
+            "tickets": (reads.NEWEST_TICKETS, reads.TICKETS),
+            "customers": (reads.NEWEST_CUSTOMERS, reads.CUSTOMERS),
+        }[entity]
+        return self._read(query, schema, automation=automation, limit=limit)
 
     def contacts(self, *, automation: str) -> "pa.Table":
         """Every version of every helpdesk user."""

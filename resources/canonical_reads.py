@@ -90,6 +90,14 @@ SETTLED_OUTCOMES = (
     "select {columns} from (" + SETTLED + ") t where known_at >= {since} order by known_at, source, ticket_id"
 )
 
+NEWEST_TICKETS = (
+    "select {columns} from tickets t where automation = {automation} order by landing_id desc limit {limit}"
+)
+
+NEWEST_CUSTOMERS = (
+    "select {columns} from customers t where automation = {automation} order by landing_id desc limit {limit}"
+)
+
 ALL_CONTACTS = "select {columns} from contacts t where automation = {automation} order by known_at, contact_id, version"
 
 ALL_CUSTOMERS = """
