@@ -284,3 +284,6 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 def _die_with_parent() -> None:
     if _LIBC is not None:
         _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    # a script that starts us in the background has SIGINT ignored, children inherit that, and Dagster then treats SIGTERM
+    # like SIGINT: nothing short of SIGKILL would end it
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -7,6 +7,7 @@ it for each test: about 50 ms.
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -24,6 +25,12 @@ SHARED_DATA = PROJECT.parent / "shared" / "data"
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
 
 _numbers = itertools.count(1)
+
+
+def pytest_configure() -> None:
+    """A build server may start us with SIGINT ignored; Dagster then has SIGTERM ignored too, for all that tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
