@@ -1,4 +1,8 @@
-"""Actions: what was decided leaves for the helpdesk through the outbox, exactly once in effect."""
+"""Actions: what was decided leaves for the helpdesk through the outbox, exactly once in effect.
+
+What belongs here: opening the target and delivering what is due. What does not: which action follows from what
+(`aios_core/decisions/actions.py`) and delivery itself (`resources/outbox.py`).
+"""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,8 @@
-"""Features: point-in-time correct model inputs, one partition a day."""
+"""Features: point-in-time correct model inputs, one partition a day.
+
+What belongs here: reading a month of tickets, one pure call, writing its days. What does not: the join itself
+(`aios_core/features/build.py`).
+"""
 
 from collections.abc import Iterator, Sequence
 from datetime import date

@@ -10,8 +10,6 @@ import dagster as dg
 
 from resources.declarations import Declared
 
-PLANES = ("ingest", "model", "decide", "people", "observe")
-
 
 def key(declared: Declared, name: str) -> dg.AssetKey:
     """`<automation>/<name>`: an automation owns a namespace of assets."""

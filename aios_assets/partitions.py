@@ -1,4 +1,7 @@
-"""The partitions: a day of tickets (UTC, by creation), and a review batch. A ticket is a row, never a partition."""
+"""The partitions: a day of tickets (UTC, by creation), and a review batch. A ticket is a row, never a partition.
+
+What belongs here: their definitions, and going over the days of a run. What does not: what is done with a day.
+"""
 
 from collections.abc import Iterator
 from datetime import date, timedelta

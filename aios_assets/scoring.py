@@ -1,4 +1,8 @@
-"""Scoring: one day's features under the champion, in streaming batches through ONNX Runtime."""
+"""Scoring: one day's features under the champion, in streaming batches through ONNX Runtime.
+
+What belongs here: which version scores, and from which files to which. What does not: the engine (`aios_core/scoring`) and
+sessions (`resources/runtime.py`).
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

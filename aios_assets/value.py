@@ -1,4 +1,8 @@
-"""Value: hours saved, time to decision, share automated and cost per decision, against triage by hand."""
+"""Value: hours saved, time to decision, share automated and cost per decision, against triage by hand.
+
+What belongs here: reading decisions and outcomes, one pure call, showing the result. What does not: the arithmetic and its
+assumptions (`aios_core/monitoring/value.py`).
+"""
 
 from datetime import UTC, datetime, timedelta
 

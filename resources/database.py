@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import psycopg
 from psycopg import Connection
+from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from aios_core.errors import ConfigurationError, RetryableError
@@ -174,6 +175,12 @@ def compare(applied: Mapping[int, str], available: Sequence[Migration]) -> Schem
     if missing := tuple(v for v in sorted(known) if v not in applied):
         return SchemaState("older", missing)
     return SchemaState("current")
+
+
+def rows(connection: Connection[Any], query: str, parameters: Any = ()) -> list[DictRow]:
+    """The query's rows as dictionaries."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query, parameters).fetchall()
 
 
 def embedded_url(home: Path) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 
 import orjson
 from psycopg import Connection
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from aios_core.automation import Automation
@@ -26,6 +26,7 @@ from aios_core.decisions.model import UNKNOWN_QUEUE
 from aios_core.errors import PermanentError, RetryableError
 from resources.connectors.base import Connector, WriteResult
 from resources.database import Database
+from resources.database import rows as read_rows
 from resources.ledger import append
 
 NEWER_DECISION = "a newer decision on this ticket"
@@ -134,7 +135,7 @@ class Outbox:
     def dead(self, automation: str, *, limit: int = 100) -> list[DictRow]:
         """Dead letters, newest first, with the error that ended each."""
         with self._database.connection() as conn:
-            return _rows(
+            return read_rows(
                 conn,
                 "select action_id, target, kind, external_id, payload, attempts, last_error, decision_id, case_id"
                 " from outbox where automation = %s and state = 'dead' order by action_id desc limit %s",
@@ -162,7 +163,7 @@ class Outbox:
         self, automation: Automation, target: str, connector: Connector, size: int, max_attempts: int, now: datetime
     ) -> tuple[Delivered | None, RetryableError | None]:
         with self._database.connection() as conn:
-            due = _rows(conn, _DUE, {"automation": automation.name, "target": target, "now": now, "size": size})
+            due = read_rows(conn, _DUE, {"automation": automation.name, "target": target, "now": now, "size": size})
             if not due:
                 return None, None
             stopped = None
@@ -303,8 +304,3 @@ def _item(row: DictRow, settled: Settlement) -> bytes:
         name: row[name] for name in ("action_id", "decision_id", "kind", "external_id", "idempotency_key", "payload")
     }
     return orjson.dumps(said | {"state": settled.state, "error": settled.error}, option=orjson.OPT_SORT_KEYS)
-
-
-def _rows(conn: Connection[Any], query: str, parameters: Any) -> list[DictRow]:
-    with conn.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query, parameters).fetchall()

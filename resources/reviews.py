@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from psycopg import Connection
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from aios_core.automation import Automation, Review
@@ -22,6 +22,7 @@ from aios_core.review import states
 from aios_core.review.states import ReviewConflict, Standing, UnknownCase, UnknownQueue
 from resources import review_batches
 from resources.database import Database
+from resources.database import rows as read_rows
 from resources.review_batches import Collected
 
 DEFAULTS = Review()  # for a case that has no batch yet
@@ -111,14 +112,14 @@ class ReviewStore:
     def batches(self, *, automation: str | None = None, states: Sequence[str] = ("open",)) -> list[Batch]:
         """Batches in one of `states` (open, done, collected), the one due first in front."""
         with self._database.connection() as conn:
-            rows = _rows(conn, f"{_BATCHES} where (%s::text is null or b.automation = %s) and b.state = any(%s)"
+            rows = read_rows(conn, f"{_BATCHES} where (%s::text is null or b.automation = %s) and b.state = any(%s)"
                                " order by b.due_at, b.batch", (automation, automation, list(states)))  # fmt: skip
         return [_batch(r) for r in rows]
 
     def batch(self, *, automation: str, batch: str) -> Batch:
         """One batch by its name. Raises UnknownBatch."""
         with self._database.connection() as conn:
-            rows = _rows(conn, f"{_BATCHES} where b.automation = %s and b.batch = %s", (automation, batch))
+            rows = read_rows(conn, f"{_BATCHES} where b.automation = %s and b.batch = %s", (automation, batch))
         if not rows:
             raise UnknownBatch(f"automation {automation} has no review batch {batch}; `/batches` lists what there is")
         return _batch(rows[0])
@@ -131,7 +132,7 @@ class ReviewStore:
         is asked.
         """
         with self._database.connection() as conn:
-            due = _rows(
+            due = read_rows(
                 conn,
                 f"{_BATCHES} where b.automation = %s and b.state = 'open' and n.waiting + n.claimed = 0"
                 " and (n.decided_last is null or n.decided_last + b.undo_minutes * interval '1 minute' < coalesce(%s, now()))"
@@ -139,7 +140,7 @@ class ReviewStore:
                 (automation, now),
             )
             review_batches.close(conn, automation=automation, batches=[r["batch"] for r in due], now=now)
-            rows = _rows(
+            rows = read_rows(
                 conn,
                 "select batch from review_batches where automation = %s and state = 'done' order by created_at, batch",
                 (automation,),
@@ -152,7 +153,7 @@ class ReviewStore:
             key = (automation, batch)
             conn.execute("select 1 from review_batches where automation = %s and batch = %s for update", key)
             review_batches.close(conn, automation=automation, batches=[batch], now=now)
-            rows = _rows(conn, "select state from review_batches where automation = %s and batch = %s", key)
+            rows = read_rows(conn, "select state from review_batches where automation = %s and batch = %s", key)
         return bool(rows) and rows[0]["state"] != "open"
 
     def collect(self, *, automation: Automation, batch: str, now: datetime) -> Collected:
@@ -161,7 +162,7 @@ class ReviewStore:
         Raises UnknownBatch, and BatchNotFinished while a case is still to be decided.
         """
         with self._database.connection() as conn:
-            found = _rows(
+            found = read_rows(
                 conn,
                 "select 1 from review_batches where automation = %s and batch = %s for update",
                 (automation.name, batch),
@@ -180,7 +181,7 @@ class ReviewStore:
     def cases(self, *, automation: str, batch: str) -> list[Case]:
         """All cases of a batch: undecided ones in the order they are handed out, then decided ones."""
         with self._database.connection() as conn:
-            rows = _rows(
+            rows = read_rows(
                 conn,
                 f"{_CASES} where c.automation = %s and c.batch = %s"
                 " order by (c.state = 'decided'), c.priority desc, c.case_id",
@@ -212,7 +213,7 @@ class ReviewStore:
                 "besides": besides or "",
                 "take_skipped": take_skipped,
             }
-            rows = _rows(conn, _OWN, wanted) or _rows(conn, _FREE, wanted)
+            rows = read_rows(conn, _OWN, wanted) or read_rows(conn, _FREE, wanted)
             if not rows:
                 return None
             case = _case(conn, rows[0]["case_id"])
@@ -237,7 +238,7 @@ class ReviewStore:
     def release_all(self, *, actor: str, now: datetime) -> int:
         """Give back everything the actor holds (at sign-out); returns how many cases that were."""
         with self._database.connection() as conn:
-            rows = _rows(
+            rows = read_rows(
                 conn,
                 "update review_cases set state = 'waiting', claimed_by = null, claim_expires = null"
                 " where state = 'claimed' and claimed_by = %s returning case_id",
@@ -277,7 +278,7 @@ class ReviewStore:
         with self._database.connection() as conn:
             before = _case(conn, case_id)
             # The batch first, then the case: the order in which collecting locks them.
-            _rows(
+            read_rows(
                 conn,
                 "select 1 from review_batches where automation = %s and batch = %s for update",
                 (before.automation, before.batch),
@@ -354,13 +355,8 @@ order by priority desc, case_id limit 1 for update skip locked
 """
 
 
-def _rows(conn: Connection[Any], query: str, parameters: Any = ()) -> list[DictRow]:
-    with conn.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(query, parameters).fetchall()
-
-
 def _case(conn: Connection[Any], case_id: str, *, lock: bool = False) -> Case:
-    rows = _rows(conn, f"{_CASES} where c.case_id = %s{' for update of c' if lock else ''}", (case_id,))
+    rows = read_rows(conn, f"{_CASES} where c.case_id = %s{' for update of c' if lock else ''}", (case_id,))
     if not rows:
         raise UnknownCase(f"there is no review case {case_id}; a newer decision on its ticket may have replaced it")
     return _case_of(rows[0])
@@ -398,7 +394,7 @@ def _check_queue(conn: Connection[Any], case: Case, queue: str) -> None:
 
 
 def _choices(conn: Connection[Any], case: Case) -> list[str]:
-    declared = _rows(
+    declared = read_rows(
         conn,
         "select q ->> 'name' as queue from decisions d join declarations p on p.version = d.declaration,"
         " jsonb_array_elements(p.content -> 'queues') q where d.decision_id = %s",
@@ -406,7 +402,7 @@ def _choices(conn: Connection[Any], case: Case) -> list[str]:
     )
     if declared:
         return [r["queue"] for r in declared]
-    classes = _rows(
+    classes = read_rows(
         conn,
         "select m.classes from decisions d join model_versions m on m.name = d.model_name and m.version = d.model_version"
         " where d.decision_id = %s",
@@ -414,5 +410,5 @@ def _choices(conn: Connection[Any], case: Case) -> list[str]:
     )
     if classes:
         return list(classes[0]["classes"])
-    seen = _rows(conn, "select distinct queue from outcomes where automation = %s order by 1", (case.automation,))
+    seen = read_rows(conn, "select distinct queue from outcomes where automation = %s order by 1", (case.automation,))
     return [r["queue"] for r in seen] or [case.standing.queue]
