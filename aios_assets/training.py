@@ -120,25 +120,25 @@ def _candidate(declared: Declared) -> dg.AssetsDefinition:
     def candidate(
         context: dg.AssetExecutionContext, lake: LakeResource
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        from aios_core.training.export import export
-        from aios_core.training.fit import fit
-        from aios_core.training.parity import parity
+        from aios_core.training.trainers import Task, train
+        from resources.model_folders import read_folder
         from resources.runtime import open_session
 
         snapshot = latest_metadata(context, naming.key(declared, "training_set"))
         store = lake.open()
         table = snapshot_from_bytes(store.get(snapshot["path"]))
-        labels = table.column("label").to_pylist()
-        fitted = fit(
-            table.drop_columns(["label"]),
-            labels,
-            model=automation.model,
-            features_spec=automation.features,
-            queues=automation.queue_names,
+        task = Task(
+            features=table.drop_columns(["label"]),
+            labels=table.column("label").to_pylist(),
+            automation=automation,
+            snapshot_id=snapshot["snapshot_id"],
+            open_session=lambda onnx: open_session(onnx, accelerator="cpu"),
+            read_folder=lambda named: read_folder(named, beside=declared.folder),
             progress=context.log.info,
         )
-        files = export(fitted, automation=automation, snapshot_id=snapshot["snapshot_id"])
-        agreement = parity(fitted, files, table, lambda onnx: open_session(onnx, accelerator="cpu"))
+        trained = train(task)
+        files, agreement = trained.files, trained.agreement
+        metrics = read_manifest(files)["metrics"]
         folder = f"{automation.name}/candidates/{snapshot['snapshot_id']}-{automation.version}"
         for path, content in files.items():
             store.put(f"{folder}/{path}", content)
@@ -149,7 +149,7 @@ def _candidate(declared: Declared) -> dg.AssetsDefinition:
                 "files": dg.JsonMetadataValue(sorted(files)),
                 "snapshot_id": snapshot["snapshot_id"],
                 "snapshot_taken_at": snapshot["taken_at"],
-                **{f"held_back/{k}": v for k, v in fitted.metrics.items() if isinstance(v, float)},
+                **{f"held_back/{k}": v for k, v in metrics.items() if isinstance(v, float)},
             },
         )
         yield dg.AssetCheckResult(

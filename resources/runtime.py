@@ -9,10 +9,9 @@ the session ended with is read back.
 """
 
 import ctypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 
 from aios_core.errors import ModelError
@@ -23,7 +22,7 @@ FATAL_ONLY = 4
 
 
 class OrtSession:
-    """A session with one output. `requested` is the accelerator asked for, `providers` what the session ended with."""
+    """A session. `requested` is the accelerator asked for, `providers` what the session ended with."""
 
     def __init__(self, session: Any, *, requested: str) -> None:
         self._session = session
@@ -32,17 +31,20 @@ class OrtSession:
         self.inputs: tuple[str, ...] = tuple(node.name for node in session.get_inputs())
         self.outputs: tuple[str, ...] = tuple(node.name for node in session.get_outputs())
 
-    def run(self, inputs: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
-        """The first output for these inputs. Safe to call from several threads. Raises ModelError for inputs that don't fit."""
+    def run(
+        self, inputs: Mapping[str, npt.NDArray[Any]], outputs: Sequence[str] | None = None
+    ) -> dict[str, npt.NDArray[Any]]:
+        """The named outputs (all of them by default) for these inputs. Safe to call from several threads. Raises ModelError for inputs that don't fit."""
+        wanted = self.outputs if outputs is None else outputs
         try:
-            result: npt.NDArray[np.float32] = self._session.run([self.outputs[0]], dict(inputs))[0]
+            found = self._session.run(list(wanted), dict(inputs))
         except Exception as error:  # the runtime has no error family of its own
             shapes = ", ".join(f"{name} {value.dtype}{list(value.shape)}" for name, value in inputs.items())
             raise ModelError(
                 f"ONNX Runtime refused {shapes}: {_first_line(error)}; the graph takes {', '.join(self.inputs)}: "
                 "hand in what the version's manifest says, or register the version again"
             ) from error
-        return result
+        return dict(zip(wanted, found, strict=True))
 
 
 def open_session(

@@ -9,7 +9,6 @@ its own; one Gemm over the batch would let the number of rows choose the kernel,
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,22 +19,13 @@ import pyarrow as pa
 from aios_core.errors import ModelError
 from aios_core.features.encoding import CustomerEncoding
 from aios_core.scoring.buckets import runs
+from aios_core.scoring.engine import EngineScores, OpenSession
 from aios_core.scoring.explain import Explained, top_terms
 from aios_core.scoring.session import Session
 from aios_core.scoring.tokenizer import Bags, Tokenizer
 from aios_core.scoring.vocabulary import Vocabulary
 
 IDS, WEIGHTS, PROBABILITIES, COEFFICIENTS = "ids", "weights", "probabilities", "coefficients"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinearScores:
-    """Scores of one batch, aligned with its rows."""
-
-    probabilities: npt.NDArray[np.float32]
-    unseen_share: npt.NDArray[np.float64]
-    text_length: npt.NDArray[np.int64]
-    terms: pa.ListArray | None
 
 
 class LinearText:
@@ -52,16 +42,16 @@ class LinearText:
         self._pad = vocabulary.size + encoding.size
 
     @staticmethod
-    def from_files(manifest: Mapping[str, Any], files: Mapping[str, bytes], session: Session) -> "LinearText":
+    def from_files(manifest: Mapping[str, Any], files: Mapping[str, bytes], open_session: OpenSession) -> "LinearText":
         return LinearText(
             vocabulary=Vocabulary.from_files(files),
             encoding=CustomerEncoding.from_json(manifest["customer"]),
             classes=len(manifest["classes"]),
-            session=session,
+            session=open_session(files["model.onnx"]),
             onnx=files["model.onnx"],
         )
 
-    def score(self, features: pa.RecordBatch, *, explain: int) -> LinearScores:
+    def score(self, features: pa.RecordBatch, *, explain: int) -> EngineScores:
         texts = [text or "" for text in features.column("text").to_pylist()]
         found = self._tokenizer.occurrences(texts)
         bags = self._tokenizer.bags(found)
@@ -77,7 +67,7 @@ class LinearText:
                 best=probabilities.argmax(axis=1),
             )
             terms = top_terms(explained, found, bags.norms, fact_ids, fact_weights, count=explain)
-        return LinearScores(
+        return EngineScores(
             probabilities=probabilities,
             unseen_share=np.where(found.words > 0, found.unseen / np.maximum(found.words, 1), 0.0),
             text_length=np.fromiter(map(len, texts), np.int64, len(texts)),
@@ -102,7 +92,7 @@ class LinearText:
             origin = np.repeat(bags.start[rows] - (np.cumsum(counts) - counts), counts) + np.arange(target.size)
             ids.ravel()[target] = bags.ids[origin]
             weights.ravel()[target] = bags.weights[origin]
-            result[rows] = self._session.run({IDS: ids, WEIGHTS: weights})
+            result[rows] = self._session.run({IDS: ids, WEIGHTS: weights}, [PROBABILITIES])[PROBABILITIES]
         return result
 
     @cached_property

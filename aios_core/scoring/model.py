@@ -7,43 +7,22 @@ kinds themselves (a module each beside this one).
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from aios_core.errors import ModelError
 from aios_core.scoring import schema
+from aios_core.scoring.engine import Engine, EngineFromFiles, OpenSession
 from aios_core.scoring.linear_text import LinearText
-from aios_core.scoring.session import Session
 
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.onnx"
 FORMAT = 1
 
 
-class Engine(Protocol):
-    """One kind of model."""
-
-    def score(self, features: pa.RecordBatch, *, explain: int) -> "EngineScores": ...
-
-
-class EngineScores(Protocol):
-    """What every kind of model answers, aligned with the rows it was given."""
-
-    @property
-    def probabilities(self) -> npt.NDArray[np.float32]: ...
-    @property
-    def unseen_share(self) -> npt.NDArray[np.float64]: ...
-    @property
-    def text_length(self) -> npt.NDArray[np.int64]: ...
-    @property
-    def terms(self) -> pa.ListArray | None: ...
-
-
-ENGINES: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, bytes], Session], Engine]] = {
+ENGINES: Mapping[str, EngineFromFiles] = {
     "linear_text": LinearText.from_files,
 }
 
@@ -64,7 +43,7 @@ class ScoringModel:
     @staticmethod
     def from_files(
         files: Mapping[str, bytes],
-        session: Session,
+        open_session: OpenSession,
         *,
         name: str = "",
         version: int = 0,
@@ -72,6 +51,7 @@ class ScoringModel:
     ) -> "ScoringModel":
         """Build a model from a version's files (relative path -> content). Raises ModelError that names the file.
 
+        `open_session` makes a session of one of the version's graphs, from its bytes.
         `providers` is what the session runs on, as its maker read it back; it is kept for the run's metadata.
         """
         manifest = read_manifest(files)
@@ -81,7 +61,7 @@ class ScoringModel:
                 f"{MANIFEST_FILE}: this code can't score models of kind {kind!r} (it knows {', '.join(ENGINES)}); "
                 "update the code or promote another version"
             )
-        engine = ENGINES[kind](manifest, files, session)
+        engine = ENGINES[kind](manifest, files, open_session)
         return ScoringModel(name=name, version=version, manifest=manifest, engine=engine, providers=providers)
 
     def score_batch(self, features: pa.RecordBatch | pa.Table, *, explain: int = 0) -> pa.RecordBatch:
@@ -101,6 +81,8 @@ class ScoringModel:
             unseen_share=scored.unseen_share,
             text_length=scored.text_length,
             terms=scored.terms,
+            novelty=scored.novelty,
+            stage=scored.stage,
         )
 
     def _require_columns(self, batch: pa.RecordBatch) -> None:

@@ -25,6 +25,8 @@ SCORE_SCHEMA = pa.schema(
         pa.field("unseen_share", pa.float64()),
         pa.field("text_length", pa.int64()),
         pa.field("terms", pa.list_(TERM)),
+        pa.field("novelty", pa.float64()),
+        pa.field("stage", pa.string()),
     ]
 )
 
@@ -39,6 +41,8 @@ def score_batch(
     unseen_share: npt.NDArray[np.float64],
     text_length: npt.NDArray[np.int64],
     terms: pa.ListArray | None = None,
+    novelty: npt.NDArray[np.float64] | None = None,
+    stage: pa.Array | None = None,
 ) -> pa.RecordBatch:
     """Scores aligned with `features`. `queue` is the argmax before rounding; `confidence` its rounded probability."""
     rows, width = probabilities.shape
@@ -56,6 +60,8 @@ def score_batch(
         pa.array(np.round(unseen_share, DECIMALS)),
         pa.array(text_length, pa.int64()),
         terms if terms is not None else empty_terms(rows),
+        pa.nulls(rows, pa.float64()) if novelty is None else pa.array(np.round(novelty, DECIMALS)),
+        pa.nulls(rows, pa.string()) if stage is None else stage,
     ]
     return pa.RecordBatch.from_arrays(columns, schema=SCORE_SCHEMA)
 

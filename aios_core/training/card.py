@@ -4,20 +4,21 @@ What belongs here: the card's content, as data and as Markdown, after Mitchell e
 What does not: numbers of their own; all come from the fit.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from aios_core.automation import Automation
-from aios_core.training.fit import Fitted
+from aios_core.training.assess import Assessed
 
 LICENCE = "The model contains terms of its training data and shares that data's licence; AIOS adds no terms of its own."
 FEW_ROWS = 30
 
 
-def card(fitted: Fitted, *, automation: Automation, snapshot_id: str) -> dict[str, Any]:
-    """The card as plain data."""
+def card(assessed: Assessed, *, automation: Automation, snapshot_id: str, reads: Mapping[str, Any]) -> dict[str, Any]:
+    """The card as plain data; `reads` says what the model reads."""
     return {
         "model": automation.model_name,
-        "kind": fitted.model.kind,
+        "kind": automation.model.kind,
         "automation": automation.name,
         "declaration": automation.version,
         "purpose": automation.description or f"Routes the tickets of {automation.name} to a queue.",
@@ -25,32 +26,27 @@ def card(fitted: Fitted, *, automation: Automation, snapshot_id: str) -> dict[st
         "licence": LICENCE,
         "data": {
             "snapshot_id": snapshot_id,
-            "rows": fitted.rows,
-            "rows_by_class": fitted.rows_by_class,
-            "first_ticket": fitted.period[0].isoformat(),
-            "last_ticket": fitted.period[1].isoformat(),
+            "rows": assessed.rows,
+            "rows_by_class": assessed.rows_by_class,
+            "first_ticket": assessed.period[0].isoformat(),
+            "last_ticket": assessed.period[1].isoformat(),
         },
-        "features": {
-            "text": list(fitted.features.text),
-            "words": len(fitted.vocabulary.words),
-            "character_ngrams": len(fitted.vocabulary.chars),
-            "customer": [f"{fact.name} ({fact.kind})" for fact in fitted.encoding.facts],
-        },
-        "held_back": fitted.metrics,
-        "out_of_fold": fitted.out_of_fold,
-        "by_class": fitted.by_class,
-        "notes": list(fitted.notes),
-        "limits": limits(fitted),
+        "features": dict(reads),
+        "held_back": assessed.metrics,
+        "out_of_fold": assessed.out_of_fold,
+        "by_class": assessed.by_class,
+        "notes": list(assessed.notes),
+        "limits": limits(assessed),
     }
 
 
-def limits(fitted: Fitted) -> list[str]:
+def limits(assessed: Assessed) -> list[str]:
     """What the numbers do not cover, in sentences."""
-    few = [name for name, rows in fitted.rows_by_class.items() if rows < FEW_ROWS]
-    unmeasured = [entry["class"] for entry in fitted.by_class if not entry["rows"]]
+    few = [name for name, rows in assessed.rows_by_class.items() if rows < FEW_ROWS]
+    unmeasured = [entry["class"] for entry in assessed.by_class if not entry["rows"]]
     found = [
         "It reads wording, not meaning: a problem in unseen words is scored by what little it recognises (`unseen_share`).",
-        f"It was measured on tickets until {fitted.period[1].date()}; later products, campaigns or rules are not covered.",
+        f"It was measured on tickets until {assessed.period[1].date()}; later products, campaigns or rules are not covered.",
         "A confidence is a share of past tickets that turned out right at that score, not a promise for one ticket.",
         "The labels are what agents and reviewers decided; their mistakes are in it and in its metrics.",
     ]
@@ -66,7 +62,6 @@ def limits(fitted: Fitted) -> list[str]:
 def card_markdown(content: dict[str, Any]) -> str:
     """The card as people read it."""
     data, held_back, features = content["data"], content["held_back"], content["features"]
-    terms = f"{features['words']:,} word and {features['character_ngrams']:,} character n-grams"
     period = f"{data['rows']:,} tickets from {data['first_ticket'][:10]} to {data['last_ticket'][:10]}"
     measured = " | ".join(f"{held_back[name]:.3f}" for name in ("accuracy", "macro_f1", "log_loss", "ece"))
     lines = [
@@ -74,7 +69,7 @@ def card_markdown(content: dict[str, Any]) -> str:
         "",
         content["purpose"],
         "",
-        f"- **Kind**: {content['kind']}, {terms}, {len(features['customer'])} customer facts",
+        f"- **Kind**: {content['kind']}, {features['summary']}",
         f"- **Automation**: {content['automation']}, declaration {content['declaration']}",
         f"- **Owners**: {', '.join(content['owners']) or 'none declared'}",
         f"- **Training data**: snapshot `{data['snapshot_id']}`, {period}, {len(data['rows_by_class'])} classes",

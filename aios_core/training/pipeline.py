@@ -37,7 +37,7 @@ class StringPipeline:
         margins = self._fitted.classifier.decision_function(sparse.hstack(blocks, format="csr"))
         if margins.ndim == 1:
             margins = np.column_stack([-margins, margins])
-        return softmax(margins * self._fitted.temperature)
+        return softmax(margins * self._fitted.assessed.temperature)
 
     def _named_facts(self, features: pa.Table) -> list[dict[str, float]]:
         facts = self._fitted.encoding.facts

@@ -11,14 +11,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aios_core.training.fit import Fitted
+from aios_core.training.assess import Assessed
 
 MAX_ROWS = 5_000
 MIN_ROWS = 1_000
 NEWEST_SHARE = 0.2
 
 
-def reference_parquet(fitted: Fitted) -> bytes:
+def reference_parquet(assessed: Assessed) -> bytes:
     """The watched columns of the newest rows with out-of-fold scores.
 
     Out of fold, because training scores would look surer than new tickets ever do. The newest, because old rows differ from
@@ -29,9 +29,9 @@ def reference_parquet(fitted: Fitted) -> bytes:
 
     from aios_core.monitoring.columns import monitor_columns
 
-    by_age = pc.sort_indices(fitted.scored.column("created_at"), sort_keys=[("", "descending")])
+    by_age = pc.sort_indices(assessed.scored.column("created_at"), sort_keys=[("", "descending")])
     newest = by_age.slice(0, max(int(len(by_age) * NEWEST_SHARE), MIN_ROWS))
-    frame = representative(monitor_columns(fitted.scored.take(newest), fitted.scores.take(newest)), MAX_ROWS)
+    frame = representative(monitor_columns(assessed.scored.take(newest), assessed.scores.take(newest)), MAX_ROWS)
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), buffer, compression="zstd")
     return buffer.getvalue()

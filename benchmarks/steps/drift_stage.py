@@ -14,7 +14,7 @@ def run(workspace: Workspace) -> dict[str, Any]:
 
     from aios_core.monitoring.columns import monitor_columns
     from aios_core.monitoring.drift import measure
-    from aios_core.training.export import REFERENCE_FILE
+    from aios_core.training.files import REFERENCE_FILE
     from benchmarks.steps.training import FOLDER
 
     automation, lake = workspace.declared().automation, workspace.lake()

@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from aios_core.scoring.model import MANIFEST_FILE, MODEL_FILE, ScoringModel
+from aios_core.scoring.model import MANIFEST_FILE, ScoringModel
 from aios_core.scoring.schema import SCORE_SCHEMA
 from aios_core.scoring.stream import score_stream
 from benchmarks.measuring import timed
@@ -17,10 +17,7 @@ from resources.runtime import open_session
 def run(workspace: Workspace) -> dict[str, Any]:
     automation, lake = workspace.declared().automation, workspace.lake()
     files = model_files(lake)
-    session = open_session(files[MODEL_FILE], accelerator="cpu")
-    model = ScoringModel.from_files(
-        files, session, name=automation.model_name, version=MODEL_VERSION, providers=session.providers
-    )
+    model = ScoringModel.from_files(files, open_session, name=automation.model_name, version=MODEL_VERSION)
     rows = 0
     with timed() as watch:
         for day in workspace.days():

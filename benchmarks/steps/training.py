@@ -38,7 +38,7 @@ def run(workspace: Workspace) -> dict[str, Any]:
     for path, content in files.items():
         lake.put(f"{FOLDER}/{path}", content)
     return {
-        **watch.figures(fitted.rows),
+        **watch.figures(fitted.assessed.rows),
         "terms": len(fitted.vocabulary.words) + len(fitted.vocabulary.chars),
-        "macro_f1": round(fitted.metrics["macro_f1"], 4),
+        "macro_f1": round(fitted.assessed.metrics["macro_f1"], 4),
     }

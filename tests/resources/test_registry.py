@@ -6,7 +6,8 @@ import pytest
 
 from aios_core.errors import ModelError
 from aios_core.scoring.model import MANIFEST_FILE, MODEL_FILE
-from aios_core.training.export import CARD_FILE, export
+from aios_core.training.export import export
+from aios_core.training.files import CARD_FILE
 from resources.lake import Lake, LakeError
 from resources.ledger import Ledger
 from resources.registry import DamagedModel, Registry, UnknownModel

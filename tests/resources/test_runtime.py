@@ -17,7 +17,7 @@ def bag(ids, weights):
 
 def test_a_session_computes_the_bag_and_says_what_it_runs_on():
     session = open_session(GRAPH, accelerator="cpu")
-    (row,) = session.run(bag([[0, 1, 2]], [[1.0, 0.5, 0.0]]))
+    (row,) = session.run(bag([[0, 1, 2]], [[1.0, 0.5, 0.0]]))["probabilities"]
     margins = 2 * np.array([1.0 + 0.25 + 0.1, -1.0 + 1.0])
     assert np.allclose(row, np.exp(margins) / np.exp(margins).sum(), atol=1e-6)
     assert session.providers == ("CPUExecutionProvider",)
@@ -27,7 +27,7 @@ def test_a_session_computes_the_bag_and_says_what_it_runs_on():
 def test_padding_changes_nothing():
     session = open_session(GRAPH, accelerator="cpu")
     short, long = bag([[1]], [[3.0]]), bag([[1, 2, 2, 2]], [[3.0, 0.0, 0.0, 0.0]])
-    assert np.allclose(session.run(short), session.run(long), atol=1e-7)
+    assert np.allclose(session.run(short)["probabilities"], session.run(long)["probabilities"], atol=1e-7)
 
 
 def test_cuda_without_a_driver_is_an_error_that_says_what_to_do():

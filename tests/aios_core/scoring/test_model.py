@@ -18,7 +18,7 @@ from resources.runtime import open_session
 from tests.aios_core.training.making import FACTS, TOPICS, small, small_files, table, tickets
 
 FILES = small_files()
-MODEL = ScoringModel.from_files(FILES, open_session(FILES[MODEL_FILE]), name="triage", version=3)
+MODEL = ScoringModel.from_files(FILES, open_session, name="triage", version=3)
 STRANGE = ["", " ", "\x00", "💳 💳", "أين بطاقتي", "invoice " * 3_000, "zorp", "no signal abroad invoice"]
 TEXTS, _, CUSTOMERS = tickets(40, seed=9)
 ROWS = table(TEXTS + STRANGE, facts=CUSTOMERS + [{}] * len(STRANGE), spec=FACTS)
@@ -38,9 +38,9 @@ class Recording:
     def __init__(self, session):
         self.session, self.answers = session, {}
 
-    def run(self, inputs):
-        result = self.session.run(inputs)
-        for ids, weights, row in zip(inputs["ids"], inputs["weights"], result, strict=True):
+    def run(self, inputs, outputs=None):
+        result = self.session.run(inputs, outputs)
+        for ids, weights, row in zip(inputs["ids"], inputs["weights"], result["probabilities"], strict=True):
             self.answers.setdefault((ids.tobytes(), weights.tobytes()), set()).add(row.tobytes())
         return result
 
@@ -48,7 +48,7 @@ class Recording:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_session_itself_answers_bit_for_bit_alike_alone_and_in_a_crowd(threads):
     session = Recording(open_session(FILES[MODEL_FILE], intra_threads=threads))
-    model = ScoringModel.from_files(FILES, session)
+    model = ScoringModel.from_files(FILES, lambda _: session)
     for size in (1, 7, ROWS.num_rows):
         for start in range(0, ROWS.num_rows, size):
             model.score_batch(ROWS.slice(start, size))
@@ -88,10 +88,10 @@ def test_the_words_that_speak_for_a_queue_are_named_as_people_read_them():
 def test_a_words_weight_is_all_that_it_and_its_letters_add_to_the_log_odds():
     fitted, _, _ = small()
     (scored,) = MODEL.score_batch(table(["invoice"], facts=[{}], spec=FACTS), explain=9).to_pylist()
-    queue = fitted.classes.index(scored["queue"])
+    queue = fitted.assessed.classes.index(scored["queue"])
     tokenizer = Tokenizer(fitted.vocabulary)
     bag = tokenizer.bags(tokenizer.occurrences(["invoice"]))
-    whole = float(bag.weights @ fitted.linear.coefficients[bag.ids, queue]) * fitted.temperature
+    whole = float(bag.weights @ fitted.linear.coefficients[bag.ids, queue]) * fitted.assessed.temperature
     shown = {entry["term"]: entry["weight"] for entry in scored["terms"]}
     assert shown["invoice"] == pytest.approx(whole, abs=1e-3)
 
@@ -118,13 +118,12 @@ def test_a_missing_customer_fact_column_is_named():
 
 @pytest.mark.parametrize("path", sorted(FILES))
 def test_a_missing_or_changed_file_is_named(path):
-    session = open_session(FILES[MODEL_FILE])
     without = {p: c for p, c in FILES.items() if p != path}
     with pytest.raises(ModelError, match=path.replace(".", r"\.")):
-        ScoringModel.from_files(without, session)
+        ScoringModel.from_files(without, open_session)
     if path != MANIFEST_FILE:
         with pytest.raises(ModelError, match=path.replace(".", r"\.")):
-            ScoringModel.from_files(FILES | {path: FILES[path] + b" "}, session)
+            ScoringModel.from_files(FILES | {path: FILES[path] + b" "}, open_session)
 
 
 def test_a_manifest_of_another_kind_or_format_is_refused():
@@ -132,9 +131,9 @@ def test_a_manifest_of_another_kind_or_format_is_refused():
     for change, words in (({"kind": "oracle"}, "oracle"), ({"format": 99}, "format 99")):
         changed = FILES | {MANIFEST_FILE: json.dumps(manifest | change).encode()}
         with pytest.raises(ModelError, match=words):
-            ScoringModel.from_files(changed, open_session(FILES[MODEL_FILE]))
+            ScoringModel.from_files(changed, open_session)
     with pytest.raises(ModelError, match="can't be read"):
-        ScoringModel.from_files(FILES | {MANIFEST_FILE: b"not json"}, open_session(FILES[MODEL_FILE]))
+        ScoringModel.from_files(FILES | {MANIFEST_FILE: b"not json"}, open_session)
 
 
 def test_the_triton_configuration_states_the_graphs_true_inputs_and_outputs():

@@ -2,7 +2,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aios_core.scoring.model import MODEL_FILE, ScoringModel
+from aios_core.scoring.model import ScoringModel
 from aios_core.scoring.stream import rebatch, score_stream
 from resources.runtime import open_session
 from tests.aios_core.training.making import small, small_files
@@ -46,4 +46,4 @@ def test_a_stream_reads_no_further_ahead_than_it_must():
     assert sum(read) == 20
 
 
-MODEL = ScoringModel.from_files(small_files(), open_session(small_files()[MODEL_FILE]))
+MODEL = ScoringModel.from_files(small_files(), open_session)

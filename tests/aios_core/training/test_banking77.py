@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aios_core.automation import Features
-from aios_core.scoring.model import MODEL_FILE, ScoringModel
+from aios_core.scoring.model import ScoringModel
 from aios_core.training.export import export
 from aios_core.training.fit import fit
 from aios_core.training.parity import parity
@@ -34,10 +34,10 @@ def test_banking77_reaches_its_bars(shared_data):
     agreement = parity(fitted, files, test, open_session)
     assert (agreement.rows, agreement.label_mismatches) == (3_080, 0)
     assert agreement.max_probability_error < 1e-4
-    scored = ScoringModel.from_files(files, open_session(files[MODEL_FILE])).score_batch(test)
+    scored = ScoringModel.from_files(files, open_session).score_batch(test)
     correct = np.array(scored.column("queue").to_pylist()) == np.array(truth)
     assert correct.mean() >= 0.90
-    curve = fitted.operating_curve
+    curve = fitted.assessed.operating_curve
     threshold = min(t for t, a in zip(curve["threshold"], curve["accuracy_lower"], strict=True) if a >= 0.97)
     automated = scored.column("confidence").to_numpy() >= threshold
     assert automated.mean() >= 0.75

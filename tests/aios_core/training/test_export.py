@@ -10,7 +10,8 @@ import pytest
 
 from aios_core.scoring.model import MANIFEST_FILE, MODEL_FILE, ScoringModel
 from aios_core.training import reference
-from aios_core.training.export import CARD_FILE, CARD_TEXT, PLOT_FILE, REFERENCE_FILE, export
+from aios_core.training.export import export
+from aios_core.training.files import CARD_FILE, CARD_TEXT, PLOT_FILE, REFERENCE_FILE
 from aios_core.training.graph import bag_graph
 from aios_core.training.parity import parity
 from aios_core.training.reference import representative
@@ -27,7 +28,7 @@ def test_scikit_learn_and_the_version_agree_on_every_row():
     assert agreement.label_mismatches == 0
     assert agreement.max_probability_error < 1e-5
     assert agreement.agrees
-    model = ScoringModel.from_files(FILES, open_session(FILES[MODEL_FILE]))
+    model = ScoringModel.from_files(FILES, open_session)
     assert np.mean(np.array(model.score_batch(new).column("queue").to_pylist()) == np.array(labels)) > 0.85
 
 
@@ -50,7 +51,9 @@ def test_scikit_learn_and_the_version_agree_on_text_that_nobody_would_write():
 
 def test_a_version_that_disagrees_is_found_out():
     fitted, new, _ = small()
-    other = bag_graph(fitted.linear.coefficients[:, ::-1], fitted.linear.intercepts, temperature=fitted.temperature)
+    other = bag_graph(
+        fitted.linear.coefficients[:, ::-1], fitted.linear.intercepts, temperature=fitted.assessed.temperature
+    )
     agreement = parity(fitted, FILES, new, lambda _: open_session(other))
     assert not agreement.agrees
     assert agreement.label_mismatches > 50
@@ -58,7 +61,9 @@ def test_a_version_that_disagrees_is_found_out():
 
 def test_a_slightly_wrong_temperature_is_found_out():
     fitted, new, _ = small()
-    other = bag_graph(fitted.linear.coefficients, fitted.linear.intercepts, temperature=fitted.temperature * 1.01)
+    other = bag_graph(
+        fitted.linear.coefficients, fitted.linear.intercepts, temperature=fitted.assessed.temperature * 1.01
+    )
     agreement = parity(fitted, FILES, new, lambda _: open_session(other))
     assert agreement.label_mismatches == 0
     assert not agreement.agrees
@@ -73,7 +78,7 @@ def test_the_manifest_says_what_a_reader_needs():
     fitted, _, _ = small()
     manifest = json.loads(FILES[MANIFEST_FILE])
     assert manifest["kind"] == "linear_text"
-    assert manifest["classes"] == list(fitted.classes)
+    assert manifest["classes"] == list(fitted.assessed.classes)
     assert manifest["inputs"] == ["text", "crm_plan", "crm_tenure_months"]
     assert manifest["training"]["snapshot_id"] == "snap1"
     assert set(manifest["checksums"]) == set(FILES) - {MANIFEST_FILE}
@@ -94,7 +99,7 @@ def test_the_card_tells_people_data_quality_and_limits():
     assert card["data"]["snapshot_id"] == "snap1"
     assert card["data"]["rows"] == 600
     assert card["licence"] in text
-    assert [entry["class"] for entry in card["by_class"]] == list(fitted.classes)
+    assert [entry["class"] for entry in card["by_class"]] == list(fitted.assessed.classes)
     for expected in (
         "snap1",
         "600 tickets from 2025-03-01",
@@ -116,16 +121,16 @@ def test_the_reference_holds_the_watched_columns_of_out_of_fold_scores():
     frame = pq.read_table(io.BytesIO(FILES[REFERENCE_FILE])).to_pandas()
     assert {"text_length", "unseen_share", "confidence", "queue", "crm_plan", "crm_tenure_months"} <= set(frame)
     assert len(frame) == 600
-    assert sorted(frame["confidence"]) == sorted(fitted.scores.column("confidence").to_pylist())
+    assert sorted(frame["confidence"]) == sorted(fitted.assessed.scores.column("confidence").to_pylist())
 
 
 def test_the_reference_is_made_of_the_newest_rows_where_there_are_many(monkeypatch):
     fitted, _, _ = small()
     monkeypatch.setattr(reference, "MIN_ROWS", 50)
-    frame = pq.read_table(io.BytesIO(reference.reference_parquet(fitted))).to_pandas()
-    created = fitted.scored.column("created_at").to_pylist()
+    frame = pq.read_table(io.BytesIO(reference.reference_parquet(fitted.assessed))).to_pandas()
+    created = fitted.assessed.scored.column("created_at").to_pylist()
     ages = sorted(range(len(created)), key=created.__getitem__, reverse=True)[:120]
-    lengths = fitted.scores.column("text_length").to_pylist()
+    lengths = fitted.assessed.scores.column("text_length").to_pylist()
     assert len(frame) == 120  # a fifth of 600
     assert sorted(frame["text_length"]) == sorted(lengths[i] for i in ages)
 

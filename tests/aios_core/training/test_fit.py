@@ -5,7 +5,7 @@ import pytest
 
 from aios_core.automation import Features
 from aios_core.errors import ModelError
-from aios_core.scoring.model import MODEL_FILE, ScoringModel
+from aios_core.scoring.model import ScoringModel
 from aios_core.training.export import export
 from aios_core.training.fit import fit
 from aios_core.training.parity import parity
@@ -19,13 +19,13 @@ def fitted_on(texts, labels, *, queues=(), settings=None, **more):
 
 def test_a_fit_learns_calibrates_and_measures_itself():
     fitted, _, _ = small()
-    assert fitted.classes == ("billing", "outage", "roaming")
-    assert fitted.metrics["accuracy"] > 0.85
-    assert fitted.metrics["ece"] < 0.1
-    assert fitted.metrics["rows"] == 120
-    assert fitted.scores.num_rows == fitted.scored.num_rows == 600
-    assert fitted.scores.column("ticket_id").equals(fitted.scored.column("ticket_id"))
-    assert fitted.notes == ()
+    assert fitted.assessed.classes == ("billing", "outage", "roaming")
+    assert fitted.assessed.metrics["accuracy"] > 0.85
+    assert fitted.assessed.metrics["ece"] < 0.1
+    assert fitted.assessed.metrics["rows"] == 120
+    assert fitted.assessed.scores.num_rows == fitted.assessed.scored.num_rows == 600
+    assert fitted.assessed.scores.column("ticket_id").equals(fitted.assessed.scored.column("ticket_id"))
+    assert fitted.assessed.notes == ()
 
 
 def test_the_same_rows_give_the_same_model_whatever_their_order():
@@ -47,30 +47,30 @@ def test_the_newest_rows_are_the_held_back_ones():
     texts = ["invoice refund" if i % 2 else "signal masts" for i in range(200)]
     labels = ["billing" if i % 2 else "outage" for i in range(200)]
     turned = labels[:160] + [{"billing": "outage", "outage": "billing"}[name] for name in labels[160:]]
-    assert fitted_on(texts, labels).metrics["accuracy"] == 1.0
-    assert fitted_on(texts, turned).metrics["accuracy"] == 0.0
+    assert fitted_on(texts, labels).assessed.metrics["accuracy"] == 1.0
+    assert fitted_on(texts, turned).assessed.metrics["accuracy"] == 0.0
 
 
 def test_labels_outside_the_queues_are_left_out_with_a_note():
     texts, labels, _ = tickets(150)
     labels[3], labels[7], labels[9] = "spam", "spam", None
     fitted = fitted_on(texts, labels, queues=tuple(TOPICS))
-    assert fitted.rows == 147
-    assert fitted.notes == ("3 rows left out: their label is not a queue (None (1), spam (2))",)
+    assert fitted.assessed.rows == 147
+    assert fitted.assessed.notes == ("3 rows left out: their label is not a queue (None (1), spam (2))",)
 
 
 def test_a_class_with_one_row_is_left_out_with_a_note():
     texts, labels, _ = tickets(150)
     labels[5] = "fraud"
     fitted = fitted_on(texts, labels)
-    assert "fraud" not in fitted.classes
-    assert any("fraud (1)" in note for note in fitted.notes)
+    assert "fraud" not in fitted.assessed.classes
+    assert any("fraud (1)" in note for note in fitted.assessed.notes)
 
 
 def test_a_queue_without_rows_is_named():
     texts, labels, _ = tickets(150)
     fitted = fitted_on(texts, labels, queues=(*TOPICS, "porting"))
-    assert any("never predicts: porting" in note for note in fitted.notes)
+    assert any("never predicts: porting" in note for note in fitted.assessed.notes)
 
 
 def test_a_class_that_only_the_newest_rows_have_counts_as_error_in_the_metrics_and_is_still_learnt():
@@ -78,18 +78,18 @@ def test_a_class_that_only_the_newest_rows_have_counts_as_error_in_the_metrics_a
     for i in range(185, 200):
         texts[i], labels[i] = "steal identity fraud", "fraud"
     fitted = fitted_on(texts, labels)
-    assert "fraud" in fitted.classes
-    assert fitted.metrics["accuracy"] <= 25 / 40
-    entry = next(e for e in fitted.by_class if e["class"] == "fraud")
+    assert "fraud" in fitted.assessed.classes
+    assert fitted.assessed.metrics["accuracy"] <= 25 / 40
+    entry = next(e for e in fitted.assessed.by_class if e["class"] == "fraud")
     assert (entry["rows"], entry["recall"]) == (15, 0.0)
 
 
 def test_the_oldest_rows_are_left_out_where_there_are_too_many():
     texts, labels, _ = tickets(300)
     fitted = fitted_on(texts, labels, settings=model(training={"max_rows": 120}))
-    assert fitted.rows == 120
-    assert fitted.period[0] == START + timedelta(minutes=7 * 180)
-    assert any("180 oldest rows" in note for note in fitted.notes)
+    assert fitted.assessed.rows == 120
+    assert fitted.assessed.period[0] == START + timedelta(minutes=7 * 180)
+    assert any("180 oldest rows" in note for note in fitted.assessed.notes)
 
 
 def test_two_classes_work_like_many():
@@ -98,7 +98,7 @@ def test_two_classes_work_like_many():
     files = export(fitted, automation=automation(Features()), snapshot_id="s")
     agreement = parity(fitted, files, table(texts), open_session)
     assert agreement.agrees
-    assert fitted.metrics["accuracy"] > 0.8
+    assert fitted.assessed.metrics["accuracy"] > 0.8
 
 
 def test_equal_texts_give_a_model_that_only_knows_the_shares():
@@ -106,7 +106,7 @@ def test_equal_texts_give_a_model_that_only_knows_the_shares():
     np.random.default_rng(0).shuffle(labels)
     fitted = fitted_on(["the same words"] * 120, labels)
     files = export(fitted, automation=automation(Features()), snapshot_id="s")
-    scored = ScoringModel.from_files(files, open_session(files[MODEL_FILE])).score_batch(table(["the same words", "x"]))
+    scored = ScoringModel.from_files(files, open_session).score_batch(table(["the same words", "x"]))
     assert scored.column("queue").to_pylist()[0] == "billing"
     assert 0.5 < scored.column("confidence")[0].as_py() < 0.95
 

@@ -1,6 +1,6 @@
 import pytest
 
-from aios_core.scoring.model import MODEL_FILE, ScoringModel
+from aios_core.scoring.model import ScoringModel
 from aios_core.training.gate import metrics_on, promotion
 from resources.runtime import open_session
 from tests.aios_core.training.making import small, small_files
@@ -27,7 +27,7 @@ def test_a_version_is_promoted_when_good_enough_and_not_clearly_worse(new, old, 
 
 def test_a_champion_can_be_measured_on_rows_it_was_not_made_for():
     _, new, labels = small()
-    model = ScoringModel.from_files(small_files(), open_session(small_files()[MODEL_FILE]))
+    model = ScoringModel.from_files(small_files(), open_session)
     assert metrics_on(model, new, labels)["accuracy"] > 0.85
     foreign = metrics_on(model, new, ["a queue it does not have"] * len(labels))
     assert foreign["accuracy"] == 0
