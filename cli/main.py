@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from aios_core.errors import AiosError
-from cli import automation, decision, ledger, model, output, quarantine, review, run, state, up, user
+from cli import automation, bench, decision, ledger, model, output, quarantine, review, run, state, up, user
 
 
 class Commands(TyperGroup):
@@ -63,6 +63,7 @@ app.add_typer(quarantine.app, name="quarantine", help="Input that could not be u
 app.add_typer(model.app, name="model", help="Model versions, their aliases, promotion and rollback.")
 app.add_typer(review.app, name="review", help="Batches of cases that wait for people.")
 app.add_typer(ledger.app, name="ledger", help="The tamper-evident log.")
+app.add_typer(bench.app, name="bench", help="Measurements that anyone can repeat.")
 app.add_typer(user.app, name="user", help="Accounts of the review console.")
 
 
