@@ -5,27 +5,25 @@ What belongs here: reading a day and its reference, one pure call, keeping the r
 """
 
 import io
-from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from typing import TYPE_CHECKING
 
 import dagster as dg
+import pyarrow as pa
 
 from aios_assets import naming, partitions
 from aios_assets.metadata import markdown_table, plot
 from aios_core.monitoring.columns import monitor_columns
-from aios_core.monitoring.drift import Drift, measure
+from aios_core.monitoring.drift import Drift, measure_sketches
 from aios_core.monitoring.plots import drift_over_time
+from aios_core.monitoring.sketch import Cuts, Sketch, cuts_of, sketch
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.declarations import Declared
 from resources.deployments import deployment
 from resources.lake import Lake
 from resources.monitoring import MonitorStore
 from resources.registry import Registry
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 CHECK = "no_drift"
 PAGES = 7  # Evidently's page is 4 MB: a backfill of a year gets those of its last week
@@ -66,13 +64,16 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         days = partitions.days_of(context)
         measured: dict[date, Drift] = {}
         links: dict[date, str] = {}
+        versions: dict[date, int] = {}
         for day in days:
             now = datetime.now(UTC)
             if (found := _day(source, automation.name, day)) is None:
                 continue
-            version, current = found
-            result = measure(reference_of(version), current, limits=automation.monitoring, page=day in days[-PAGES:])
-            measured[day], report = result, None
+            version, rows = found
+            cuts, reference = reference_of(version)
+            current = sketch(cuts, rows)
+            result = measure_sketches(cuts, reference, current, limits=automation.monitoring, page=day in days[-PAGES:])
+            measured[day], versions[day], report = result, version, None
             if result.html is not None:
                 report = f"{automation.name}/reports/drift/{day}-version-{version}.html"
                 source.put(report, result.html)
@@ -83,6 +84,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
                 model_name=automation.model_name,
                 model_version=version,
                 drift=result,
+                sketch=current,
                 report=report,
                 now=now,
             )
@@ -103,6 +105,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
                 "by_day": markdown_table(
                     [_told(day, result, links.get(day)) for day, result in measured.items()][-31:]
                 ),
+                **({"window": _window(store, declared, reference_of, measured, versions)} if measured else {}),
                 **({"share": max(shares)} if shares else {}),
                 **({"report": dg.MetadataValue.url(links[max(links)])} if links else {}),
             },
@@ -118,7 +121,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
     return [drift]
 
 
-def _day(lake: Lake, automation: str, day: date) -> "tuple[int, pd.DataFrame] | None":
+def _day(lake: Lake, automation: str, day: date) -> tuple[int, pa.Table] | None:
     """The model version that scored the day and the watched columns; None where nothing was scored."""
     if not lake.has_partition(automation=automation, dataset="scores", day=day):
         return None
@@ -129,10 +132,28 @@ def _day(lake: Lake, automation: str, day: date) -> "tuple[int, pd.DataFrame] | 
     return scores.column("model_version")[0].as_py(), monitor_columns(features, scores)
 
 
-def _reference(registry: Registry, name: str, version: int) -> "pd.DataFrame":
-    import pandas as pd
+def _reference(registry: Registry, name: str, version: int) -> tuple[Cuts, Sketch]:
+    import pyarrow.parquet as pq
 
-    return pd.read_parquet(io.BytesIO(registry.file(name=name, version=version, path=REFERENCE)))
+    rows = pq.read_table(io.BytesIO(registry.file(name=name, version=version, path=REFERENCE)))
+    cuts = cuts_of(rows)
+    return cuts, sketch(cuts, rows)
+
+
+def _window(
+    store: MonitorStore,
+    declared: Declared,
+    reference_of: Callable[[int], tuple[Cuts, Sketch]],
+    measured: Mapping[date, Drift],
+    versions: Mapping[date, int],
+) -> str:
+    """The last days under the newest version as one window, added up from their sketches: what a single day is too small for."""
+    last, limits = max(measured), declared.automation.monitoring
+    cuts, reference = reference_of(versions[last])
+    days = {"since": last - timedelta(days=limits.window_days - 1), "until": last + timedelta(days=1)}
+    current = store.window(cuts, automation=declared.automation.name, **days, model_version=versions[last])
+    result = measure_sketches(cuts, reference, current, limits=limits, page=False)
+    return f"{limits.window_days} days to {last}, {current.rows:,} tickets: {result.reason}"
 
 
 def _told(day: date, result: Drift, link: str | None) -> dict[str, object]:

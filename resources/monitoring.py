@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 from aios_core.errors import PermanentError
 from aios_core.monitoring.drift import Drift
 from aios_core.monitoring.evidence import DriftDay
+from aios_core.monitoring.sketch import Cuts, Sketch, empty, merge
 from resources.database import Database
 
 RemedyKind = Literal["rollback", "narrow", "stop"]
@@ -92,6 +93,7 @@ class MonitorStore:
         model_name: str,
         model_version: int,
         drift: Drift,
+        sketch: Sketch,
         report: str | None,
         now: datetime,
     ) -> None:
@@ -103,13 +105,13 @@ class MonitorStore:
         with self._database.connection() as conn:
             conn.execute(
                 "insert into monitor_days (automation, day, model_name, model_version, rows, reference_rows, columns, share,"
-                " flagged, reason, report, computed_at) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+                " flagged, reason, report, sketch, computed_at) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
                 " on conflict (automation, day, model_name, model_version) do update set rows = excluded.rows,"
                 " reference_rows = excluded.reference_rows, columns = excluded.columns, share = excluded.share,"
-                " flagged = excluded.flagged, reason = excluded.reason, report = excluded.report,"
+                " flagged = excluded.flagged, reason = excluded.reason, report = excluded.report, sketch = excluded.sketch,"
                 " computed_at = excluded.computed_at where monitor_days.computed_at <= excluded.computed_at",
                 (automation, day, model_name, model_version, drift.rows, drift.reference_rows, Jsonb(drift.as_json()),
-                 drift.share, drift.flagged, drift.reason, report, now),
+                 drift.share, drift.flagged, drift.reason, report, Jsonb(sketch.as_json()), now),
             )  # fmt: skip
 
     def days(
@@ -124,6 +126,16 @@ class MonitorStore:
                 " order by day, computed_at desc, model_version desc",
                 {"automation": automation, "since": since, "until": until, "version": model_version},
             ).fetchall()
+
+    def window(self, cuts: Cuts, *, automation: str, since: date, until: date, model_version: int) -> Sketch:
+        """The days in [since, until) under one version, added up; days that were sketched under other cuts are left out."""
+        with self._database.connection() as conn:
+            rows = conn.execute(
+                "select sketch from monitor_days where automation = %s and day >= %s and day < %s and model_version = %s"
+                " and sketch ->> 'cuts' = %s",
+                (automation, since, until, model_version, cuts.fingerprint),
+            ).fetchall()
+        return merge([empty(cuts), *(Sketch.from_json(row[0]) for row in rows)])
 
     def unmeasured_days(self, *, automation: str) -> list[tuple[date, int]]:
         """(day, decisions) of the days on which a model decided something since they were measured last, oldest first.

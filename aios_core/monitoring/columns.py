@@ -1,19 +1,15 @@
 """What is monitored: one row a scored ticket, one column a signal.
 
 What belongs here: which signals there are, what they stand for, and how they come out of the feature and score tables.
-What does not: comparing them (`drift.py`).
+What does not: counting them (`sketch.py`) and comparing them (`drift.py`).
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from aios_core.monitoring.errors import MonitorError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Role = Literal["feature", "score", "prediction"]
 
@@ -30,7 +26,7 @@ def role_of(column: str) -> Role:
     return "score" if column == "confidence" else "feature"
 
 
-def monitor_columns(features: pa.Table, scores: pa.Table) -> pd.DataFrame:
+def monitor_columns(features: pa.Table, scores: pa.Table) -> pa.Table:
     """text_length, unseen_share, confidence, queue, language, channel and every crm_*: one row a scored ticket.
 
     Rows are matched by (source, ticket_id, ticket_version). Features without a score are left out: a ticket that was
@@ -40,13 +36,10 @@ def monitor_columns(features: pa.Table, scores: pa.Table) -> pd.DataFrame:
     _need(features, (*KEY, *FROM_FEATURES), "feature")
     _need(scores, (*KEY, *FROM_SCORES), "score")
     inputs = [*FROM_FEATURES, *(c for c in features.column_names if c.startswith(CRM_PREFIX))]
-    left = _plain(scores.select([*KEY, *FROM_SCORES]))
-    right = _plain(features.select([*KEY, *inputs]))
-    if _same_order(features, scores):
-        frame = left.join(right[inputs])
-    else:
-        frame = _matched(left, right)
-    return frame[[*FROM_SCORES, *inputs]]
+    if not _same_order(features, scores):
+        features, scores = _matched(features, scores)
+    columns = {name: scores.column(name) for name in FROM_SCORES} | {name: features.column(name) for name in inputs}
+    return pa.table({name: _plain(column) for name, column in columns.items()})
 
 
 def _need(table: pa.Table, columns: tuple[str, ...], what: str) -> None:
@@ -58,32 +51,35 @@ def _need(table: pa.Table, columns: tuple[str, ...], what: str) -> None:
         )
 
 
-def _plain(table: pa.Table) -> pd.DataFrame:
-    """Arrow dictionaries decoded and nulls as pandas' own, so that every later step sees plain columns."""
-    fields = [
-        pa.field(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type, f.nullable)
-        for f in table.schema
-    ]
-    frame: pd.DataFrame = table.cast(pa.schema(fields)).to_pandas()
-    return frame
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
 
 
 def _same_order(features: pa.Table, scores: pa.Table) -> bool:
     """The usual case, in which the join is free."""
     if features.num_rows != scores.num_rows:
         return False
-    return all(features[k].to_pylist() == scores[k].to_pylist() for k in KEY)
+    return all(_plain(features.column(k)).equals(_plain(scores.column(k))) for k in KEY)
 
 
-def _matched(scores: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
-    key = list(KEY)
-    # a repeated row in either table would otherwise count twice
-    joined = scores.drop_duplicates(key).merge(features.drop_duplicates(key), on=key, how="left", indicator=True)
-    orphans = joined[joined["_merge"] == "left_only"]
-    if len(orphans):
-        first = "/".join(str(v) for v in orphans.iloc[0][key])
+def _matched(features: pa.Table, scores: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Both tables with a row a score, in the same order."""
+    left, right = _places(scores), _places(features)  # a repeated row in either table would otherwise count twice
+    orphans = [key for key in left if key not in right]
+    if orphans:
         raise MonitorError(
-            f"{len(orphans)} of {len(joined)} scores have no features, first {first}; "
+            f"{len(orphans)} of {len(left)} scores have no features, first {'/'.join(orphans[0])}; "
             "materialize features and scores of this partition again"
         )
-    return joined
+    return features.take(pa.array([right[key] for key in left], pa.int64())), scores.take(
+        pa.array(list(left.values()), pa.int64())
+    )
+
+
+def _places(table: pa.Table) -> dict[tuple[str, ...], int]:
+    """The first row of each key."""
+    found: dict[tuple[str, ...], int] = {}
+    keys = (pc.cast(_plain(table.column(k)), pa.string()).to_pylist() for k in KEY)
+    for place, key in enumerate(zip(*keys, strict=True)):
+        found.setdefault(key, place)
+    return found

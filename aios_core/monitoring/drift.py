@@ -18,16 +18,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
 
 from aios_core.automation import Monitoring
 from aios_core.monitoring.columns import Role, role_of
 from aios_core.monitoring.errors import MonitorError
-from aios_core.monitoring.levels import Compared, Kind, compare, count, levels_of
+from aios_core.monitoring.levels import Compared, Kind, compare
 from aios_core.monitoring.report import EvidentlyReport
-
-if TYPE_CHECKING:
-    import pandas as pd
+from aios_core.monitoring.sketch import Cuts, Sketch, cuts_of, sketch
 
 SENTINELS = ("queue", "confidence", "unseen_share")
 FALSE_ALARMS = 0.01  # over all columns of a window
@@ -86,31 +86,57 @@ class Drift:
 
 
 def measure(
-    reference: pd.DataFrame,
-    current: pd.DataFrame,
+    reference: pa.Table,
+    current: pa.Table,
     *,
     limits: Monitoring,
     sentinels: Sequence[str] = SENTINELS,
     page: bool = True,
 ) -> Drift:
-    """Compare `current` with `reference`, column by column; `page=False` leaves out Evidently's HTML.
+    """Compare two tables, column by column: `measure_sketches` of both under cuts of `reference`."""
+    cuts = cuts_of(reference)
+    before, after = sketch(cuts, reference), sketch(cuts, current)
+    new = {name: "not in the model version's reference" for name in current.column_names if name not in cuts.columns}
+    if len(new) == current.num_columns:
+        raise MonitorError(
+            f"the model version's reference ({', '.join(reference.column_names) or 'no columns'}) and this window "
+            f"({', '.join(current.column_names) or 'no columns'}) share no column; train a version on the present features"
+        )
+    found = measure_sketches(cuts, before, after, limits=limits, sentinels=sentinels, page=page)
+    return replace(found, skipped=found.skipped | new)
+
+
+def measure_sketches(
+    cuts: Cuts,
+    reference: Sketch,
+    current: Sketch,
+    *,
+    limits: Monitoring,
+    sentinels: Sequence[str] = SENTINELS,
+    page: bool = True,
+) -> Drift:
+    """Compare two windows, column by column; `page=False` leaves out Evidently's HTML.
 
     Columns that only one side has are skipped and named: a version trained before a feature was declared can still be
     watched. Raises MonitorError where nothing can be compared or the comparison itself fails; it never answers "no drift"
     because it broke.
     """
-    common, skipped = _common(reference, current)
-    result = Drift(rows=len(current), reference_rows=len(reference), skipped=skipped)
-    if len(current) < limits.min_rows:
-        return replace(result, reason=f"too few rows to say: {len(current)} of {limits.min_rows} needed")
-    if len(reference) < MIN_REFERENCE:
-        why = f"the model version's reference has {len(reference)} rows, {MIN_REFERENCE} are needed; train on more outcomes"
+    common = [name for name in cuts.columns if name in reference.counts and name in current.counts]
+    skipped = dict.fromkeys(sorted(current.absent), "not in this window")
+    result = Drift(rows=current.rows, reference_rows=reference.rows, skipped=skipped)
+    if current.rows < limits.min_rows:
+        return replace(result, reason=f"too few rows to say: {current.rows} of {limits.min_rows} needed")
+    if reference.rows < MIN_REFERENCE:
+        why = f"the model version's reference has {reference.rows} rows, {MIN_REFERENCE} are needed; train on more outcomes"
         return replace(result, reason=why)
+    if not common:
+        raise MonitorError(
+            "the windows share no column with the model version's reference; train a version on the present features"
+        )
     compared, kinds, missing = {}, {}, {}
     for name in common:
-        levels = levels_of(reference[name])
-        before, after = count(levels, reference[name], name=name), count(levels, current[name], name=name)
-        compared[name], kinds[name] = compare(levels, before, after), levels.kind
+        before, after = reference.counts[name], current.counts[name]
+        compared[name], kinds[name] = compare(cuts.columns[name], before, after), cuts.columns[name].kind
         missing[name] = float(before[-1] / before.sum()), float(after[-1] / after.sum())
     chance = {name: _chance(c, columns=len(common)) for name, c in compared.items()}
     thresholds = {name: max(limits.psi_limit + mean, quantile) for name, (mean, quantile) in chance.items()}
@@ -130,20 +156,8 @@ def measure(
         for name in common
     }
     share, flagged, reason = _verdict(columns, limits=limits, sentinels=sentinels)
-    html = report.page(headline=f"{reason} ({len(current):,} rows.)") if page else None
+    html = report.page(headline=f"{reason} ({current.rows:,} rows.)") if page else None
     return replace(result, columns=columns, share=share, flagged=flagged, reason=reason, html=html)
-
-
-def _common(reference: pd.DataFrame, current: pd.DataFrame) -> tuple[list[str], dict[str, str]]:
-    common = [str(c) for c in reference.columns if c in current.columns]
-    if not common:
-        raise MonitorError(
-            f"the model version's reference ({', '.join(map(str, reference.columns)) or 'no columns'}) and this window "
-            f"({', '.join(map(str, current.columns)) or 'no columns'}) share no column; train a version on the present features"
-        )
-    skipped = {str(c): "not in this window" for c in reference.columns if c not in current.columns}
-    skipped |= {str(c): "not in the model version's reference" for c in current.columns if c not in reference.columns}
-    return common, skipped
 
 
 def _chance(compared: Compared, *, columns: int) -> tuple[float, float]:

@@ -13,15 +13,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from aios_core.monitoring.errors import MonitorError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Kind = Literal["numeric", "categorical"]
 Counts = npt.NDArray[np.int64]
@@ -52,20 +51,18 @@ class Levels:
         return (len(self.categories) if self.categories or not self.edges else len(self.edges) + 1) + 3
 
 
-def levels_of(reference: pd.Series) -> Levels:
+def levels_of(reference: pa.ChunkedArray) -> Levels:
     """Cut a reference column. Numbers by their deciles, or value by value where there are at most 20 of them."""
-    import pandas as pd
-
-    if not _is_number(reference) or not reference.notna().any():
-        counted = _text(reference).value_counts()
+    if not _is_number(reference) or reference.null_count == len(reference):
+        counted = _counted(reference)
         # ties by name, so that the same reference is always cut alike
-        ordered = sorted(counted.index, key=lambda v: (-int(counted[v]), v))
+        ordered = sorted(counted, key=lambda v: (-counted[v], v))
         return Levels(
             kind="categorical", categories=tuple(ordered[:MAX_CATEGORIES]), rest=frozenset(ordered[MAX_CATEGORIES:])
         )
     numbers = _numbers(reference)
     numbers = numbers[~np.isnan(numbers)]
-    distinct = np.sort(pd.unique(numbers))
+    distinct = np.unique(numbers)
     if len(distinct) <= DISCRETE:
         return Levels(kind="numeric", categories=tuple(float(v) for v in distinct))
     # observed values, not interpolated ones: a tie then falls on the same side in every window
@@ -76,16 +73,16 @@ def levels_of(reference: pd.Series) -> Levels:
     return Levels(kind="numeric", edges=tuple(float(v) for v in np.union1d(edges, below)))
 
 
-def count(levels: Levels, column: pd.Series, *, name: str) -> Counts:
+def count(levels: Levels, column: pa.ChunkedArray, *, name: str) -> Counts:
     """Rows of `column` in each level. Raises MonitorError where a number column holds text."""
     if levels.kind == "numeric":
         return _count_numbers(levels, _numbers(column, name=name))
-    counted = _text(column).value_counts()
+    counted = _counted(column)
     places = {value: i for i, value in enumerate(levels.categories)}
     found = np.zeros(levels.size, dtype=np.int64)
     for value, rows in counted.items():
-        found[places.get(value, -3 if value in levels.rest else -2)] += int(rows)
-    found[-1] = len(column) - int(counted.sum())
+        found[places.get(value, -3 if value in levels.rest else -2)] += rows
+    found[-1] = len(column) - sum(counted.values())
     return found
 
 
@@ -207,19 +204,16 @@ def spread(counts: Counts, rows: int) -> Counts:
     return down
 
 
-def _is_number(column: pd.Series) -> bool:
-    from pandas.api import types
+def _is_number(column: pa.ChunkedArray) -> bool:
+    kind = column.type
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
-    return types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
 
-
-def _numbers(column: pd.Series, *, name: str = "") -> npt.NDArray[np.float64]:
+def _numbers(column: pa.ChunkedArray, *, name: str = "") -> npt.NDArray[np.float64]:
     """As floats; what is not finite counts as missing."""
-    import pandas as pd
-
     try:
-        numbers = pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan)
-    except (ValueError, TypeError) as error:
+        numbers = column.cast(pa.float64()).to_numpy()
+    except pa.ArrowInvalid as error:
         raise MonitorError(
             f"column {name}: the model's reference holds numbers, this window holds text ({error}); "
             "correct the source's mapping, or train a version on the new kind"
@@ -228,7 +222,10 @@ def _numbers(column: pd.Series, *, name: str = "") -> npt.NDArray[np.float64]:
     return finite
 
 
-def _text(column: pd.Series) -> pd.Series:
-    """Present values as text."""
-    present: pd.Series = column.dropna().map(str)
-    return present
+def _counted(column: pa.ChunkedArray) -> dict[str, int]:
+    """Present values as text, with their rows. Counted first: a million rows have few distinct values to turn into text."""
+    found: dict[str, int] = {}
+    for entry in pc.value_counts(column).to_pylist():
+        if entry["values"] is not None:
+            found[str(entry["values"])] = found.get(str(entry["values"]), 0) + entry["counts"]
+    return found

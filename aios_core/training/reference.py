@@ -31,7 +31,7 @@ def reference_parquet(assessed: Assessed) -> bytes:
 
     by_age = pc.sort_indices(assessed.scored.column("created_at"), sort_keys=[("", "descending")])
     newest = by_age.slice(0, max(int(len(by_age) * NEWEST_SHARE), MIN_ROWS))
-    frame = representative(monitor_columns(assessed.scored.take(newest), assessed.scores.take(newest)), MAX_ROWS)
+    frame = representative(monitor_columns(assessed.scored.take(newest), assessed.scores.take(newest)).to_pandas(), MAX_ROWS)
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), buffer, compression="zstd")
     return buffer.getvalue()

@@ -12,4 +12,4 @@ MODULE = "benchmarks.drift"
 def run(workspace: Workspace) -> dict[str, Any]:
     if importlib.util.find_spec(MODULE) is None:
         return {"skipped": f"there is no {MODULE}"}
-    return printed_by(MODULE, ["--rows", str(workspace.rows)])
+    return printed_by(MODULE, ["--rows", str(workspace.rows), "--no-evidently"])

@@ -9,8 +9,8 @@ from benchmarks.workspace import Workspace
 
 
 def run(workspace: Workspace) -> dict[str, Any]:
-    import pandas as pd
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
     from aios_core.monitoring.columns import monitor_columns
     from aios_core.monitoring.drift import measure
@@ -19,7 +19,7 @@ def run(workspace: Workspace) -> dict[str, Any]:
 
     automation, lake = workspace.declared().automation, workspace.lake()
     limits = automation.monitoring.model_copy(update={"min_rows": 20})  # a run with few rows is measured too
-    reference = pd.read_parquet(io.BytesIO(lake.get(f"{FOLDER}/{REFERENCE_FILE}")))
+    reference = pq.read_table(io.BytesIO(lake.get(f"{FOLDER}/{REFERENCE_FILE}")))
 
     def window(dataset: str) -> pa.Table:
         return pa.concat_tables(
@@ -33,12 +33,12 @@ def run(workspace: Workspace) -> dict[str, Any]:
         drift = measure(reference, frame, limits=limits, page=False)
         measuring = time.perf_counter() - before
     if drift.share is None:
-        raise AssertionError(f"drift of {len(frame)} rows was not measured: {drift.reason}")
+        raise AssertionError(f"drift of {frame.num_rows} rows was not measured: {drift.reason}")
     before = time.perf_counter()
     page = measure(reference, frame, limits=limits).html or b""
     return {
-        **watch.figures(len(frame)),
-        "measure_rows_per_s": per_second(len(frame), measuring),
+        **watch.figures(frame.num_rows),
+        "measure_rows_per_s": per_second(frame.num_rows, measuring),
         "columns": len(drift.columns),
         "reference_rows": drift.reference_rows,
         "share": drift.share,

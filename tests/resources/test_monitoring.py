@@ -3,15 +3,19 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 
+import pyarrow as pa
 import pytest
 
 from aios_core.monitoring.drift import ColumnDrift, Drift, Move
 from aios_core.monitoring.evidence import DriftDay
+from aios_core.monitoring.sketch import cuts_of, empty, sketch
 from resources.monitoring import MonitorStore, UnknownIncident
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = date(2026, 11, 19)
 NAME = "customer_escalations"
+QUEUES = pa.table({"queue": ["billing", "fraud", "billing"]})
+CUTS = cuts_of(QUEUES)
 
 
 @pytest.fixture
@@ -32,7 +36,7 @@ def drift(*, psi=0.3, flagged=True, share=0.5, rows=500):
 def save(store, *, day=DAY, version=1, now=NOW, automation=NAME, **more):
     store.save_day(
         automation=automation, day=day, model_name=NAME, model_version=version, drift=drift(**more),
-        report="reports/1.html", now=now,
+        sketch=empty(CUTS), report="reports/1.html", now=now,
     )  # fmt: skip
 
 
@@ -71,6 +75,18 @@ def test_a_day_comes_back_as_it_was_measured(store):
     assert day.psi == {"queue": 0.3}
     assert day.columns["queue"]["moved"] == [{"level": "fraud", "reference": 0.1, "current": 0.4}]
     assert day.as_drift_day() == DriftDay(day=DAY, share=0.5, flagged=True)
+
+
+def test_days_of_one_version_under_the_same_cuts_add_up_to_a_window(store):
+    for number, version in enumerate((1, 1, 2)):
+        store.save_day(
+            automation=NAME, day=DAY - timedelta(days=number), model_name=NAME, model_version=version, drift=drift(),
+            sketch=sketch(CUTS, QUEUES), report=None, now=NOW,
+        )  # fmt: skip
+    window = {"automation": NAME, "since": DAY - timedelta(days=6), "until": DAY + timedelta(days=1)}
+    found = store.window(CUTS, **window, model_version=1)
+    assert (found.rows, found.counts["queue"].tolist()) == (6, [4, 2, 0, 0, 0])
+    assert store.window(cuts_of(QUEUES.slice(0, 1)), **window, model_version=1).rows == 0
 
 
 def test_a_day_measured_again_is_one_day_and_the_later_measurement_holds(store):

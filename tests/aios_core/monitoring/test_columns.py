@@ -34,7 +34,7 @@ def scores(tickets):
 
 def test_each_scored_ticket_is_one_row_with_its_own_features():
     frame = monitor_columns(features(["1", "2", "3"]), scores(["1", "2", "3"]))
-    assert list(frame.columns) == [
+    assert frame.column_names == [
         "text_length",
         "unseen_share",
         "confidence",
@@ -43,26 +43,26 @@ def test_each_scored_ticket_is_one_row_with_its_own_features():
         "channel",
         "crm_tenure",
     ]
-    assert frame["queue"].tolist() == ["queue-1", "queue-2", "queue-3"]
-    assert frame["language"].isna().tolist() == [False, False, True]
-    assert frame["crm_tenure"].isna().tolist() == [False, True, False]
+    assert frame["queue"].to_pylist() == ["queue-1", "queue-2", "queue-3"]
+    assert frame["language"].is_null().to_pylist() == [False, False, True]
+    assert frame["crm_tenure"].is_null().to_pylist() == [False, True, False]
 
 
 def test_rows_in_another_order_still_meet_their_own_features():
     frame = monitor_columns(features(["3", "1", "2"]), scores(["1", "2", "3"]))
-    assert frame["queue"].tolist() == ["queue-1", "queue-2", "queue-3"]
-    assert frame["language"].tolist()[:2] == ["lang-1", "lang-2"]
+    assert frame["queue"].to_pylist() == ["queue-1", "queue-2", "queue-3"]
+    assert frame["language"].to_pylist()[:2] == ["lang-1", "lang-2"]
 
 
 def test_a_ticket_that_was_not_scored_is_left_out():
     frame = monitor_columns(features(["1", "2", "3"]), scores(["2"]))
-    assert frame["queue"].tolist() == ["queue-2"]
-    assert frame["language"].tolist() == ["lang-2"]
+    assert frame["queue"].to_pylist() == ["queue-2"]
+    assert frame["language"].to_pylist() == ["lang-2"]
 
 
 def test_a_row_that_comes_twice_counts_once():
     frame = monitor_columns(features(["1", "2", "2"]), scores(["2", "1"]))
-    assert sorted(frame["queue"]) == ["queue-1", "queue-2"]
+    assert sorted(frame["queue"].to_pylist()) == ["queue-1", "queue-2"]
 
 
 def test_a_score_without_features_is_an_error_that_names_the_ticket():
@@ -78,7 +78,7 @@ def test_a_missing_column_is_named():
 def test_an_empty_day_has_all_columns_and_no_rows():
     frame = monitor_columns(features([]), scores([]))
     assert len(frame) == 0
-    assert "crm_tenure" in frame.columns
+    assert "crm_tenure" in frame.column_names
 
 
 def test_dictionary_encoded_columns_come_out_as_plain_text():
@@ -86,7 +86,7 @@ def test_dictionary_encoded_columns_come_out_as_plain_text():
     encoded = plain.set_column(
         plain.column_names.index("channel"), "channel", plain.column("channel").dictionary_encode()
     )
-    assert monitor_columns(encoded, scores(["1", "2"]))["channel"].tolist() == ["web", "web"]
+    assert monitor_columns(encoded, scores(["1", "2"]))["channel"].to_pylist() == ["web", "web"]
 
 
 def test_columns_know_what_they_stand_for():

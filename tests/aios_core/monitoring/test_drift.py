@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from aios_core.automation import Monitoring
@@ -18,7 +19,11 @@ REFERENCE = world(99, 5_000)
 
 
 def drift(current, *, reference=REFERENCE, limits=LIMITS, page=False, **more):
-    return measure(reference, current, limits=limits, page=page, **more)
+    return measure(arrow(reference), arrow(current), limits=limits, page=page, **more)
+
+
+def arrow(frame):
+    return pa.Table.from_pandas(frame, preserve_index=False)
 
 
 @pytest.mark.parametrize("rows", [300, 1_000, 3_000])

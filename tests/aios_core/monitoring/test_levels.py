@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ words = st.lists(
 
 
 def column(values, dtype=object):
-    return pd.Series(values, dtype=dtype)
+    return pa.chunked_array([pa.array(pd.Series(values, dtype=dtype), from_pandas=False)])
 
 
 @given(reference=numbers, first=numbers, second=numbers)
@@ -95,8 +96,8 @@ def test_text_in_a_number_column_is_an_error_that_names_the_column():
 
 
 def test_thin_queues_are_joined_until_each_level_expects_ten_rows():
-    reference = column([f"queue-{i:02d}" for i in range(77) for _ in range(60)])
-    current = reference.iloc[::23]  # 201 rows
+    names = [f"queue-{i:02d}" for i in range(77) for _ in range(60)]
+    reference, current = column(names), column(names[::23])  # 4,620 rows and 201
     levels = levels_of(reference)
     compared = compare(levels, count(levels, reference, name="queue"), count(levels, current, name="queue"))
     expected = compared.reference / compared.reference.sum() * compared.current.sum()
