@@ -19,10 +19,10 @@ endif
 # passed on: make up ARGS="--no-run", make test ARGS="tests/resources -k outbox"
 ARGS ?=
 
-.PHONY: help install up test screenshots check lint types format lock bench browser clean
+.PHONY: help install up test screenshots check lint types format lock bench bench-peers browser clean
 
 help: ## this list
-	grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 install: ## the virtual environment, from the hash-pinned lock
 	[ -n "$(PYTHON)" ] || { echo "error: no Python 3.11, 3.12 or 3.13 with venv found; install one (Debian: apt install python3-venv), or set PYTHON=" >&2; exit 1; }
@@ -89,14 +89,28 @@ browser: ## Debian's chromium, where it may be installed; without it the browser
 
 lock: ## make requirements.lock anew from pyproject.toml (needs uv)
 	command -v uv >/dev/null || { echo "error: uv is not installed; see https://docs.astral.sh/uv" >&2; exit 1; }
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --group dev -o requirements.lock pyproject.toml
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --group dev --extra encoder -o requirements.lock pyproject.toml
 
 bench: install ## measure, and write the results as JSON
 	exec $(VENV)/bin/python -m benchmarks $(ARGS)
+
+bench-peers: install ## online inference beside MLServer and BentoML, in an environment of their own
+	# their pins are made by: uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url
+	#   -o benchmarks/peers/requirements.txt benchmarks/peers/requirements.in
+	peers=.venv-peers
+	want="$$($(VENV)/bin/python -c 'import hashlib, sys; print(hashlib.sha256(open("benchmarks/peers/requirements.txt", "rb").read()).hexdigest()[:16], sys.version.split()[0])')"
+	if [ "$$(cat $$peers/.installed 2>/dev/null)" != "$$want" ]; then
+		echo "making $$peers (a minute or two the first time)" >&2
+		rm -rf $$peers
+		$(VENV)/bin/python -m venv $$peers
+		$$peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r benchmarks/peers/requirements.txt >&2
+		echo "$$want" > $$peers/.installed
+	fi
+	exec $(VENV)/bin/aios bench serve --json $(ARGS)
 
 screenshots: install ## the README's pictures, from a running platform: make screenshots ARGS="--password ..."
 	exec $(VENV)/bin/python docs/screenshots.py $(ARGS)
 
 clean: ## remove the environment and caches; the platform's state stays (aios reset)
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

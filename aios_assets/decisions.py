@@ -16,7 +16,8 @@ import pyarrow as pa
 from aios_assets import naming, partitions
 from aios_assets.metadata import markdown_table, plot
 from aios_core.decisions.decide import decide
-from aios_core.decisions.model import Decision, Rules, rules_for
+from aios_core.decisions.model import NO_MODEL, Decision, Rules, rules_for
+from aios_core.lifecycle.evaluation import KEY, keys_of
 from aios_core.monitoring.plots import confidence_histogram
 from aios_core.privacy.masking import mask
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
@@ -72,7 +73,9 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         partitions_def=partitions.days(declared),
     )
 
-    @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "decisions"), backfill_policy=partitions.SINGLE_RUN)
+    @dg.multi_asset(
+        specs=[spec], name=naming.job_name(declared, "decisions"), backfill_policy=partitions.backfill_policy()
+    )
     def decisions(
         context: dg.AssetExecutionContext,
         config: DecisionsConfig,
@@ -88,9 +91,9 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         rules_of = cache(lambda version: _rules(declared, registry, policy, modes, version=version))
         verdicts, new, actions, cases, shown = Counter[str](), 0, 0, 0, []
         confidences: list[float] = []
-        for features, scores in _pieces(source, automation.name, days):
+        for version, features, scores in _pieces(source, automation.name, days):
             asking = _without(features, settled)
-            made = decide(asking, scores, rules=rules_of(_version_of(scores)), policy=policy.ask)
+            made = decide(asking, scores, rules=rules_of(version), policy=policy.ask)
             recorded = store.record(
                 made, automation=automation, policy_text=declared.policy_text, now=datetime.now(UTC)
             )
@@ -117,24 +120,49 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
     return [decisions]
 
 
-def _pieces(lake: Lake, automation: str, days: Sequence[date]) -> Iterator[tuple[pa.Table, pa.Table | None]]:
-    """Features and their scores, of one model version or none, in pieces that bound memory and are worth a transaction."""
-    features: list[pa.Table] = []
-    scores: list[pa.Table] = []
+def _pieces(lake: Lake, automation: str, days: Sequence[date]) -> Iterator[tuple[int, pa.Table, pa.Table | None]]:
+    """(model version, features, their scores) in pieces that bound memory and are worth a transaction; version 0: no model.
+
+    Each ticket is decided under the version that scored it, which need not be the champion of this moment; while a canary is out, a
+    day has two of them.
+    """
+    waiting: dict[int, list[tuple[pa.Table, pa.Table | None]]] = {}
     for day in days:
-        of_day, scored = _read(lake, automation, day)
-        if not of_day.num_rows:
-            continue  # has no version, and must not end a piece: a sparse year would be a transaction a day
-        if features and _version_of(scored) != _version_of(scores[0] if scores else None):
-            yield from _slices(features, scores)
-            features, scores = [], []
-        features.append(of_day)
-        scores += [scored] if scored is not None else []
-        if sum(t.num_rows for t in features) >= ROWS_AT_ONCE:
-            yield from _slices(features, scores)
-            features, scores = [], []
-    if features:
-        yield from _slices(features, scores)
+        for version, features, scores in _by_version(*_read(lake, automation, day)):
+            parts = waiting.setdefault(version, [])
+            parts.append((features, scores))
+            if sum(rows.num_rows for rows, _ in parts) >= ROWS_AT_ONCE:
+                yield from _slices(version, waiting.pop(version))
+    for version, parts in waiting.items():
+        yield from _slices(version, parts)
+
+
+def _by_version(features: pa.Table, scores: pa.Table | None) -> Iterator[tuple[int, pa.Table, pa.Table | None]]:
+    """A day's features and scores, each version's apart; a ticket without a score goes with most of the others."""
+    if not features.num_rows:
+        return
+    if scores is None or not scores.num_rows:
+        yield NO_MODEL, features, None
+        return
+    versions = Counter(scores.column("model_version").to_pylist())
+    usual = versions.most_common(1)[0][0]
+    if len(versions) == 1:
+        yield usual, features, _in_order(scores, features)
+        return
+    scored = dict(zip(keys_of(scores), scores.column("model_version").to_pylist(), strict=True))
+    chosen = [scored.get(key, usual) for key in keys_of(features)]
+    for version in sorted(versions):
+        own = features.filter(pa.array([v == version for v in chosen], pa.bool_()))
+        if own.num_rows:
+            yield version, own, _in_order(scores, own)
+
+
+def _in_order(scores: pa.Table, features: pa.Table) -> pa.Table:
+    """The scores of these features, in their order; scoring keeps it, but for a day that a canary shares."""
+    if all(scores.column(name).equals(features.column(name)) for name in KEY):
+        return scores
+    place = {key: number for number, key in enumerate(keys_of(scores))}
+    return scores.take(pa.array([place[key] for key in keys_of(features) if key in place], pa.int64()))
 
 
 def _read(lake: Lake, automation: str, day: date) -> tuple[pa.Table, pa.Table | None]:
@@ -146,21 +174,20 @@ def _read(lake: Lake, automation: str, day: date) -> tuple[pa.Table, pa.Table | 
     return features, lake.read_partition(automation=automation, dataset="scores", day=day)
 
 
-def _slices(features: Sequence[pa.Table], scores: Sequence[pa.Table]) -> Iterator[tuple[pa.Table, pa.Table | None]]:
-    """Scores stand in the order of their features."""
-    rows, scored = pa.concat_tables(features), pa.concat_tables(scores) if scores else None
+def _slices(
+    version: int, parts: Sequence[tuple[pa.Table, pa.Table | None]]
+) -> Iterator[tuple[int, pa.Table, pa.Table | None]]:
+    """Scores stand in the order of their features; where some are missing, each slice has them all, and they are found by ticket."""
+    rows, scored = pa.concat_tables([f for f, _ in parts]), [s for _, s in parts if s is not None]
+    scores = pa.concat_tables(scored) if scored else None
+    whole = scores is None or scores.num_rows != rows.num_rows
     for start in range(0, rows.num_rows, ROWS_AT_ONCE):
-        yield rows.slice(start, ROWS_AT_ONCE), None if scored is None else scored.slice(start, ROWS_AT_ONCE)
+        yield version, rows.slice(start, ROWS_AT_ONCE), scores if whole else scores.slice(start, ROWS_AT_ONCE)
 
 
 def _without(features: pa.Table, settled: set[tuple[str, str, str]]) -> pa.Table:
     keys = zip(*(features.column(c).to_pylist() for c in ("source", "ticket_id", "ticket_version")), strict=True)
     return features.filter(pa.array([key not in settled for key in keys], pa.bool_()))
-
-
-def _version_of(scores: pa.Table | None) -> int:
-    """The model version that made the scores, which need not be the champion of this moment; 0: there was none."""
-    return 0 if scores is None or not scores.num_rows else scores.column("model_version")[0].as_py()
 
 
 def _rules(declared: Declared, registry: Registry, policy: RegoPolicy, modes: dict[str, str], *, version: int) -> Rules:

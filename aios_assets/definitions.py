@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from aios_assets import pods
 from aios_assets.automation import definitions_of
 from resources.dagster_resources import ConnectorsResource, DatabaseResource, LakeResource, RegistryResource
 from resources.declarations import find_declarations
@@ -26,7 +27,7 @@ def build_defs(
         dg.load_from_defs_folder(path_within_project=PROJECT),
         *(definitions_of(declared) for declared in outside),
         *(everything.build(declared) for declared in [*own, *outside]),
-        dg.Definitions(resources=resources() | dict(resource_overrides or {})),
+        dg.Definitions(resources=resources() | dict(resource_overrides or {}), executor=pods.default_executor()),
     )
 
 

@@ -58,7 +58,9 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         partitions_def=partitions.days(declared),
     )
 
-    @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "features"), backfill_policy=partitions.SINGLE_RUN)
+    @dg.multi_asset(
+        specs=[spec], name=naming.job_name(declared, "features"), backfill_policy=partitions.backfill_policy()
+    )
     def features(
         context: dg.AssetExecutionContext, database: DatabaseResource, lake: LakeResource
     ) -> dg.MaterializeResult:

@@ -1,6 +1,7 @@
 """The jobs of an automation: which assets run together. Schedules and sensors start them; so can a person.
 
-Each runs in one process: a day's work is a few large steps, and starting a process for each costs more than they do.
+Each runs in one process: a day's work is a few large steps, and starting a process for each costs more than they do. On
+Kubernetes each step has a pod of its own (`pods.py`), so that only what scores asks for a GPU.
 """
 
 from collections.abc import Iterable
@@ -8,13 +9,15 @@ from typing import Any
 
 import dagster as dg
 
-from aios_assets import landing, naming, partitions
+from aios_assets import landing, naming, partitions, pods
 from aios_assets.remedies import narrow_job, rollback_job
+from aios_assets.rollout import advance_job
 from resources.declarations import Declared
 
 INGEST, TRAIN, SCORE, REVIEW, COLLECT = "ingest", "train", "score", "review", "collect"
 MONITOR, ASSESS = "monitor", "assess"
 ROLLBACK, NARROW = "rollback", "narrow"
+SHADOW, ADVANCE = "shadow", "advance"
 
 
 def build(declared: Declared) -> list[Any]:
@@ -52,7 +55,7 @@ def build(declared: Declared) -> list[Any]:
         _job(
             declared,
             MONITOR,
-            ["drift", "quality", "value"],
+            ["drift", "estimated_quality", "quality", "value"],
             "Compare days with the model version's reference, and recent decisions with what turned out.",
             partitions_def=days,
         ),
@@ -62,6 +65,14 @@ def build(declared: Declared) -> list[Any]:
             ["quality", "value"],
             "Judge the champion by the outcomes known now, and count what the automation is worth.",
         ),
+        _job(
+            declared,
+            SHADOW,
+            ["shadow_scores"],
+            "Score days of tickets under the version in shadow, beside the champion; nothing is decided by it.",
+            partitions_def=days,
+        ),
+        advance_job(declared),
         rollback_job(declared),
         narrow_job(declared),
     ]
@@ -72,7 +83,7 @@ def _job(declared: Declared, name: str, assets: Iterable[str], description: str,
         naming.job_name(declared, name),
         selection=dg.AssetSelection.assets(*(naming.key(declared, a) for a in assets)),
         description=description,
-        executor_def=dg.in_process_executor,
+        executor_def=pods.executor(),
         tags=naming.run_tags(declared),
         **more,
     )

@@ -11,6 +11,7 @@ from functools import cache
 
 import dagster as dg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from aios_assets import naming, partitions
 from aios_assets.metadata import markdown_table, plot
@@ -54,7 +55,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         specs=[spec],
         check_specs=[check],
         name=naming.job_name(declared, "drift"),
-        backfill_policy=partitions.SINGLE_RUN,
+        backfill_policy=partitions.backfill_policy(),
     )
     def drift(
         context: dg.AssetExecutionContext, database: DatabaseResource, lake: LakeResource, models: RegistryResource
@@ -122,14 +123,19 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
 
 
 def _day(lake: Lake, automation: str, day: date) -> tuple[int, pa.Table] | None:
-    """The model version that scored the day and the watched columns; None where nothing was scored."""
+    """The model version that scored the day and the watched columns of its rows; None where nothing was scored.
+
+    A canary scores a share of the tickets: the day is measured by the version that scored most of it.
+    """
     if not lake.has_partition(automation=automation, dataset="scores", day=day):
         return None
     scores = lake.read_partition(automation=automation, dataset="scores", day=day)
     if not scores.num_rows:
         return None
     features = lake.read_partition(automation=automation, dataset="features", day=day)
-    return scores.column("model_version")[0].as_py(), monitor_columns(features, scores)
+    version = pc.mode(scores.column("model_version"))[0]["mode"].as_py()
+    own = scores.filter(pc.equal(scores.column("model_version"), version))
+    return version, monitor_columns(features, own)
 
 
 def _reference(registry: Registry, name: str, version: int) -> tuple[Cuts, Sketch]:

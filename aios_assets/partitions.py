@@ -10,10 +10,11 @@ import dagster as dg
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from resources.declarations import Declared
+from resources.deployments import deployment
 
 # A range of days is scored as one run: 1,000 partitions are 37 s so, and over an hour as runs of their own.
 DAYS_AT_ONCE = 31
-SINGLE_RUN = dg.BackfillPolicy.single_run()
+SHARDS = "score_shards"
 
 
 def days(declared: Declared) -> dg.DailyPartitionsDefinition:
@@ -44,3 +45,23 @@ def months_of(context: dg.AssetExecutionContext) -> Iterator[list[date]]:
 
 def day_after(day: date) -> date:
     return day + timedelta(days=1)
+
+
+def shards_of_days(declared: Declared) -> dg.MultiPartitionsDefinition | None:
+    """Each day in shards, numbered from 1, where the deployment fans a day out; else None."""
+    count = deployment().shards_per_day
+    if count is None:
+        return None
+    numbers = [str(number) for number in range(1, count + 1)]
+    return dg.MultiPartitionsDefinition({"day": days(declared), "shard": dg.StaticPartitionsDefinition(numbers)})
+
+
+def shard_deps() -> list[str]:
+    """What `scores` waits for in a backfill of both."""
+    return [] if deployment().shards_per_day is None else [SHARDS]
+
+
+def backfill_policy() -> dg.BackfillPolicy:
+    """One run over all days; or, where the deployment says so, a run for every few days, side by side."""
+    days = deployment().days_per_run
+    return dg.BackfillPolicy.single_run() if days is None else dg.BackfillPolicy.multi_run(max_partitions_per_run=days)

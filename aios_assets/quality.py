@@ -6,7 +6,7 @@ metrics and verdict (`aios_core/monitoring`), and acting on it (`sensors/remedie
 
 import io
 from collections.abc import Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import dagster as dg
 import pandas as pd
@@ -78,10 +78,13 @@ def settled_window(automation: Automation, database: Database, *, now: datetime)
 
     The window ends at the newest decided day, not at the wall clock's: files and backfills are judged like live tickets.
     """
-    decisions = DecisionStore(database)
-    last = decisions.newest_day(automation.name) or now.date()
-    first = last - timedelta(days=automation.monitoring.window_days - 1)
-    frame = decisions.table(automation.name, first, last + timedelta(days=1)).to_pandas()
+    last = DecisionStore(database).newest_day(automation.name) or now.date()
+    return settled(automation, database, last - timedelta(days=automation.monitoring.window_days - 1), last, now=now)
+
+
+def settled(automation: Automation, database: Database, first: date, last: date, *, now: datetime) -> pd.DataFrame:
+    """The newest decision of each ticket of the days from `first` to `last`, with `label`: the outcome known by now."""
+    frame = DecisionStore(database).table(automation.name, first, last + timedelta(days=1)).to_pandas()
     frame = frame.sort_values("decided_at", kind="stable").drop_duplicates(KEY, keep="last")
     since = datetime.combine(first, time(), tzinfo=UTC)
     outcomes = CanonicalStore(database).outcomes(automation=automation.name, since=since, until=now + timedelta(days=1))

@@ -15,6 +15,7 @@ import dagster as dg
 from aios_assets import champion, naming
 from resources.dagster_resources import DatabaseResource, RegistryResource
 from resources.declarations import Declared
+from resources.deployments import deployment
 from resources.modes import ModeStore
 from resources.monitoring import MonitorStore
 
@@ -50,7 +51,7 @@ def rollback_job(declared: Declared) -> dg.JobDefinition:
 
     @dg.op(
         name=naming.job_name(declared, ROLLBACK_OP),
-        description="Moves the alias `champion` to `last_good` and opens an incident that says why.",
+        description="Moves the alias `champion` to `last_good`, ends a canary, and opens an incident that says why.",
     )
     def move_champion_back(
         context: dg.OpExecutionContext, config: RollbackConfig, database: DatabaseResource, models: RegistryResource
@@ -71,7 +72,14 @@ def rollback_job(declared: Declared) -> dg.JobDefinition:
             actor=actor,
             now=now,
         )
-        version = registry.rollback(name=name, actor=actor, reason=config.reason, evidence=evidence, now=now)
+        version = registry.rollback(
+            name=name,
+            actor=actor,
+            reason=config.reason,
+            evidence=evidence,
+            now=now,
+            accelerator=deployment().accelerator,
+        )
         champion.report(declared, context.instance, version=version, reason=config.reason)
         context.log.info("champion: version %d -> %d: %s", config.from_version, version, config.reason)
 

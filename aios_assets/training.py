@@ -1,7 +1,7 @@
 """Training: labelled tickets become a candidate, and a candidate that agrees with scikit-learn a model version.
 
-What belongs here: the three assets from snapshot to registry. What does not: fitting, export and the promotion gate
-(`aios_core/training`), and aliases (`resources/registry.py`).
+What belongs here: the three assets from snapshot to registry, and the gate as a check. What does not: fitting and export
+(`aios_core/training`), the gate's verdicts (`aios_core/lifecycle`) and what it measures (`resources/gatekeeper.py`).
 
 The loop outcomes -> training -> scoring -> outcomes is broken at the registry: scoring asks it for the champion, so
 `champion.py` is an asset of its own that nothing here is upstream of.
@@ -9,27 +9,27 @@ The loop outcomes -> training -> scoring -> outcomes is broken at the registry: 
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, time
 
 import dagster as dg
-import pyarrow as pa
 
-from aios_assets import champion, features, naming
+from aios_assets import champion, features, naming, rollout
 from aios_assets.metadata import latest_metadata, markdown_table, plot, sample
 from aios_core.automation import Automation
 from aios_core.features.build import build_features
+from aios_core.lifecycle.states import CHAMPION
 from aios_core.scoring.model import read_manifest
-from aios_core.training.gate import Promotion, metrics_on, promotion
+from aios_core.training.parity import Parity
 from aios_core.training.snapshot import snapshot_bytes, snapshot_from_bytes
 from resources.canonical import CanonicalStore
+from resources.comparisons import snapshot_path
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.declarations import Declared
-from resources.lake import Lake
 from resources.monitoring import MonitorStore
-from resources.registry import ModelVersion, Registry
+from resources.registry import Registry
 
-CANDIDATE_CHECK = "onnx_agrees_with_scikit_learn"
-MIN_ROWS_TO_COMPARE = 100
+CANDIDATE_CHECK, GATE_CHECK = "onnx_agrees_with_scikit_learn", "promotion_gate"
 
 
 def build(declared: Declared) -> list[dg.AssetsDefinition]:
@@ -76,7 +76,7 @@ def _training_set(declared: Declared) -> dg.AssetsDefinition:
         )
         table = table.append_column("label", labelled.column("label"))
         content, snapshot_id = snapshot_bytes(table)
-        path = _snapshot_path(automation, snapshot_id)
+        path = snapshot_path(automation.name, snapshot_id)
         lake.open().put(path, content)
         return dg.MaterializeResult(
             asset_key=spec.key,
@@ -149,6 +149,7 @@ def _candidate(declared: Declared) -> dg.AssetsDefinition:
                 "files": dg.JsonMetadataValue(sorted(files)),
                 "snapshot_id": snapshot["snapshot_id"],
                 "snapshot_taken_at": snapshot["taken_at"],
+                "agreement": dg.JsonMetadataValue(asdict(agreement)),
                 **{f"held_back/{k}": v for k, v in metrics.items() if isinstance(v, float)},
             },
         )
@@ -177,87 +178,61 @@ def _model_version(declared: Declared) -> dg.AssetsDefinition:
         deps=["candidate"],
         description=(
             "An immutable version in the registry: ONNX file, fitted state, snapshot id, metrics and model card, laid "
-            "out as Triton and KServe read it. It becomes champion where it passes the promotion gate."
+            "out as Triton and KServe read it. Past the promotion gate it goes where the declared `lifecycle.path` leads: to "
+            "champion, or into the shadow of the one there is."
+        ),
+    )
+    check = dg.AssetCheckSpec(
+        GATE_CHECK,
+        asset=spec.key,
+        description=(
+            "Parity, quality on the frozen evaluation set, fairness of error across queues and tiers, latency, open incidents: each "
+            "with its number. A version that fails is kept and not promoted; nothing downstream waits for it."
         ),
     )
 
-    @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "model_version"))
+    @dg.multi_asset(specs=[spec], check_specs=[check], name=naming.job_name(declared, "model_version"))
     def model_version(
         context: dg.AssetExecutionContext, database: DatabaseResource, lake: LakeResource, models: RegistryResource
-    ) -> dg.MaterializeResult:
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         candidate = latest_metadata(context, naming.key(declared, "candidate"))
         store, registry = lake.open(), models.open()
         files = {path: store.get(f"{candidate['folder']}/{path}") for path in candidate["files"]}
         version = _register(registry, automation, files, snapshot_id=candidate["snapshot_id"])
-        new = registry.get(automation.model_name, version)
-        gate = _gate(automation, models, store, new)
-        if gate.promote:
-            freed = champion.promote(
-                declared,
-                database.open(),
-                registry,
-                version=version,
-                actor=f"run:{context.run.run_id}",
-                reason=gate.reason,
-                evidence=gate.evidence,
-            )
-            champion.report(declared, context.instance, version=version, reason=gate.reason)
-            context.log.info("version %d decides now; queues automated again: %s", version, ", ".join(freed) or "none")
+        told = rollout.enter(
+            declared,
+            rollout.gatekeeper(declared, database, lake, models),
+            registry,
+            version=version,
+            agreement=Parity(**candidate["agreement"]),
+            actor=f"run:{context.run.run_id}",
+        )
+        if told.alias == CHAMPION:
+            champion.report(declared, context.instance, version=version, reason=told.reason)
+        context.log.info("version %d: %s", version, told.reason)
         MonitorStore(database.open()).retraining_done(
             automation=automation.name,
             started_at=datetime.fromisoformat(candidate["snapshot_taken_at"]),
             now=datetime.now(UTC),
         )
-        return dg.MaterializeResult(
+        metrics = registry.get(automation.model_name, version).metrics
+        yield dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
                 "model": automation.model_name,
                 "version": version,
-                "promoted": gate.promote,
-                "gate": gate.reason,
+                "promoted": told.alias == CHAMPION,
+                "alias": told.alias or "none",
+                "gate": told.reason,
                 "card": dg.MetadataValue.md(files["card.md"].decode()),
                 "calibration": plot(files["calibration.png"], "calibration on held-back rows"),
-                **{k: v for k, v in new.metrics.items() if isinstance(v, float)},
+                **rollout.compared(declared, store, told.gate),
+                **{k: v for k, v in metrics.items() if isinstance(v, float)},
             },
         )
+        yield rollout.gate_check(spec.key, GATE_CHECK, told.gate)
 
     return model_version
-
-
-def _gate(automation: Automation, models: RegistryResource, lake: Lake, new: ModelVersion) -> Promotion:
-    """Whether a registered version should decide. The champion is judged on the same newest rows, where it can be."""
-    registry, minimum = models.open(), automation.model.training.min_macro_f1
-    deciding = registry.current(name=new.name)
-    if deciding == new.version:
-        return Promotion(False, f"version {new.version} is the champion already", {})
-    if any(m.alias == "champion" and m.version == new.version for m in registry.history(new.name)):
-        why = f"version {new.version} was champion before and was left; promote it by hand: `aios model promote`"
-        return Promotion(False, why, {})
-    if deciding is None:
-        return promotion(new.metrics, None, min_macro_f1=minimum)
-    old = registry.get(new.name, deciding)
-    table = snapshot_from_bytes(lake.get(_snapshot_path(automation, new.snapshot_id)))
-    learnt = snapshot_from_bytes(lake.get(_snapshot_path(automation, old.snapshot_id)))
-    rows = unlearnt(table, learnt, newest_share=automation.model.training.evaluation_share)
-    if rows.num_rows < MIN_ROWS_TO_COMPARE:
-        return promotion(new.metrics, old.metrics, min_macro_f1=minimum)
-    champion_now = metrics_on(
-        models.load(name=new.name, version=deciding), rows.drop_columns(["label"]), rows.column("label").to_pylist()
-    )
-    return promotion(new.metrics, champion_now, min_macro_f1=minimum)
-
-
-def unlearnt(table: pa.Table, learnt: pa.Table, *, newest_share: float) -> pa.Table:
-    """The newest share of rows by creation, less those that another version was trained on."""
-    ordered = table.sort_by("created_at")
-    newest = ordered.slice(int(ordered.num_rows * (1 - newest_share)))
-    known = set(zip(learnt.column("source").to_pylist(), learnt.column("ticket_id").to_pylist(), strict=True))
-    keys = zip(newest.column("source").to_pylist(), newest.column("ticket_id").to_pylist(), strict=True)
-    return newest.filter(pa.array([key not in known for key in keys], pa.bool_()))
-
-
-def _snapshot_path(automation: Automation, snapshot_id: str) -> str:
-    return f"{automation.name}/training_sets/{snapshot_id}.parquet"
 
 
 def _register(registry: Registry, automation: Automation, files: dict[str, bytes], *, snapshot_id: str) -> int:

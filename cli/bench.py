@@ -3,6 +3,7 @@
 What belongs here: the commands. What does not: measuring (`benchmarks/`).
 """
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -33,3 +34,86 @@ def drift(
     from benchmarks.drift import measure
 
     show(measure(rows=rows, columns=columns, evidently=evidently), json=json, title="drift")
+
+
+@app.command()
+def score(
+    rows: Annotated[int, typer.Option(min=1_000, help="Rows of a turn.")] = 100_000,
+    long_rows: Annotated[int, typer.Option(min=0, help="Rows of the long run; 0: none.")] = 10_000_000,
+    text: Annotated[str, typer.Option(help="`banking77`, `sandbox`, or `auto`: banking77 where it is there.")] = "auto",
+    terms: Annotated[int, typer.Option(min=0, help="Words named for each row, as the scores asset does.")] = 5,
+    workers: Annotated[int | None, typer.Option(min=1, help="Default: one a usable core.")] = None,
+    processes: Annotated[bool, typer.Option("--processes/--threads", help="What the workers are.")] = False,
+    json: output.AsJson = False,
+) -> None:
+    """Batch scoring from Parquet to Parquet: beside its ceiling, beside scikit-learn, and from 100 thousand to 10 million rows."""
+    from benchmarks.score import measure
+
+    found = measure(rows=rows, long_rows=long_rows, text=text, terms=terms, workers=workers, processes=processes)
+    show(found, json=json, title="score")
+
+
+@app.command()
+def gpu(
+    accelerator: Annotated[str, typer.Option(help="`cuda`, or `cpu` to run the same code without a GPU.")] = "cuda",
+    model: Annotated[str, typer.Option(help="Kind of model: `linear_text` or `encoder`.")] = "linear_text",
+    rows: Annotated[int, typer.Option(min=100, help="Rows of a turn.")] = 100_000,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows a batch of the whole way.")] = 2_048,
+    json: output.AsJson = False,
+) -> None:
+    """Scoring on an accelerator: from Parquet to Parquet, beside the session alone, and over batches and lengths."""
+    from benchmarks.gpu import measure
+
+    found = measure(accelerator=accelerator, model=model, rows=rows, batch_size=batch_size)
+    show(found, json=json, title="gpu")
+
+
+@app.command()
+def serve(
+    seconds: Annotated[float, typer.Option(min=0.5, help="Of load, each turn.")] = 8.0,
+    clients: Annotated[int, typer.Option(min=1, help="Each with one request under way.")] = 64,
+    workers: Annotated[int | None, typer.Option(min=1, help="Of the gateway; default: one a usable core.")] = None,
+    peers: Annotated[
+        bool, typer.Option("--peers/--no-peers", help="Also MLServer and BentoML (`make bench-peers` installs them).")
+    ] = True,
+    json: output.AsJson = False,
+) -> None:
+    """Online inference under load: ours beside MLServer and BentoML, moves of the champion under load, and overload."""
+    from benchmarks.serve.measure import measure
+
+    show(measure(seconds=seconds, clients=clients, workers=workers, with_peers=peers), json=json, title="serve")
+
+
+@app.command()
+def quality(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the real data; default: AIOS_DATA, else `shared/data` beside the project."),
+    ] = None,
+    draws: Annotated[int, typer.Option(min=1, help="How often ten intents are left out of training.")] = 5,
+    cascade: Annotated[
+        bool, typer.Option("--cascade/--no-cascade", help="Also train the cascade; it needs the extra `encoder`.")
+    ] = True,
+    plot: Annotated[Path | None, typer.Option(help="Also write a picture (PNG) here.")] = None,
+    json: output.AsJson = False,
+) -> None:
+    """Accuracy, calibration and coverage on banking77, and whether texts from elsewhere reach a person."""
+    from benchmarks.quality import measure
+
+    show(measure(data=data, draws=draws, cascade=cascade, plot=plot), json=json, title="quality")
+
+
+@app.command()
+def encoder(
+    rows: Annotated[int, typer.Option(min=100, help="Texts of a turn.")] = 1_500,
+    text: Annotated[str, typer.Option(help="`banking77`, `sandbox`, or `auto`: banking77 where it is there.")] = "auto",
+    folder: Annotated[
+        str | None,
+        typer.Option(help="A sentence-transformers folder, or `package:NAME`; default: the extra's weights."),
+    ] = None,
+    json: output.AsJson = False,
+) -> None:
+    """A sentence encoder in int8 beside the same one in float32: rows a second, equal labels, padding."""
+    from benchmarks.encoder import measure
+
+    show(measure(rows=rows, text=text, folder=folder), json=json, title="encoder")

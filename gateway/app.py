@@ -4,36 +4,42 @@ What belongs here: opening what the pages use, putting the pages together, and w
 does not: any page.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from time import perf_counter
+from functools import cache
 from typing import Any
-from urllib.parse import urlencode
 
 import psycopg
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import RedirectResponse
+from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aios_core.decisions.model import UnknownDecision
-from aios_core.errors import AiosError, RetryableError
-from aios_core.review.states import UnknownCase, UnknownQueue
-from gateway.dependencies import Forbidden, Services, SignInNeeded
+from aios_core.errors import AiosError
+from gateway.access_log import AccessLog
+from gateway.decide import routes as decide_routes
+from gateway.dependencies import Services
+from gateway.documentation import schema
+from gateway.edge import Edge
+from gateway.failures import handle_errors
+from gateway.inference import routes as inference_routes
+from gateway.inference.hall import Hall
+from gateway.inference.lane import Room
+from gateway.inference.service import Inference
+from gateway.keys import Keys
 from gateway.metrics import Requests
-from gateway.pages import batches, cases, decisions, operations, overview, quarantine, reports, session
+from gateway.pages import batches, cases, decisions, models, operations, overview, quarantine, reports, session
 from gateway.rendering import STATIC, Pages
-from gateway.security import HEADERS, Sessions
-from gateway.settings import Settings
+from gateway.security import Sessions
+from gateway.settings import FEWEST_WAITING, Settings
 from resources.database import Database, open_database
+from resources.idempotency import purge
 from resources.lake import Lake
-from resources.reviews import UnknownBatch
 
-LARGEST_POST = 256 * 1024
-NOT_FOUND = (UnknownCase, UnknownBatch, UnknownDecision)
+LOAD_SECONDS = 20.0  # models are awaited so long at the start
+COUNTS_SECONDS = 1.0
+PURGE_SECONDS = 3600.0
+PAGES = (operations, session, overview, cases, batches, decisions, quarantine, reports, models)
 
 
 def create_app(
@@ -42,115 +48,105 @@ def create_app(
     database: Database | None = None,
     lake: Lake | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    log: AccessLog | None = None,
+    room: Room | None = None,
 ) -> FastAPI:
-    """The gateway. Tests hand in their own database, lake and clock; what is handed in is not closed here."""
+    """The gateway. Tests hand in their own database, lake and clock; what is handed in is not closed here.
+
+    Models are loaded while the app runs (its lifespan); without it `/v2` says that the gateway is starting.
+    """
     opened = database or open_database(settings.deployment)
-    requests = Requests()
+    storage = lake or Lake(settings.deployment.lake_url)
+    requests = Requests(settings.counts)
+    logged = log or AccessLog(share=settings.log_share)
+    keys = Keys(settings.api_keys, open_here=settings.deployment.name == "local")
+    # connections of its own: whatever happens to the models, the console's are free, and the other way round
+    models_database = Database(opened.url, max_size=3, timeout_seconds=3)
+    hall = Hall(
+        models_database,
+        lake=storage,
+        accelerator=settings.deployment.accelerator,
+        requests=requests,
+        log=logged,
+        room=room or Room(most_waiting=max(FEWEST_WAITING, settings.waiting // settings.workers)),
+    )
+    inference = Inference(hall, keys=keys, requests=requests, log=logged)
+    decisions_database = Database(opened.url, max_size=decide_routes.AT_ONCE + 1, timeout_seconds=5)
+    line = decide_routes.Line(_decider(decisions_database, hall, settings, clock))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        hall.start()
+        # Connections wait in the socket meanwhile: of several processes one would say that the gateway is ready while another
+        # refuses. Without a database the console still comes up.
+        await asyncio.to_thread(hall.await_ready, LOAD_SECONDS)
+        beside = [
+            asyncio.create_task(_keep_counts(requests)),
+            asyncio.create_task(_every(PURGE_SECONDS, lambda: purge(decisions_database, now=clock()))),
+        ]
         yield
+        for task in beside:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        requests.lay_down()
+        await asyncio.to_thread(line.close)
+        await asyncio.to_thread(hall.stop)
+        await asyncio.to_thread(logged.close)
+        models_database.close()
+        decisions_database.close()
         if database is None:
             opened.close()
 
-    app = FastAPI(title="AIOS gateway", docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(title="AIOS gateway", docs_url=None, redoc_url=None, openapi_url="/openapi.json", lifespan=lifespan)
+    app.openapi = lambda: schema(app)  # type: ignore[method-assign]  # the documented way
     app.state.services = Services(
         settings=settings,
         database=opened,
-        lake=lake or Lake(settings.deployment.lake_url),
+        lake=storage,
         sessions=Sessions(settings.secret_key, lifetime=settings.session),
         pages=Pages(dagster_url=settings.deployment.dagster_url, deployment=settings.deployment.name),
         requests=requests,
         clock=clock,
     )
-    for module in (operations, session, overview, cases, batches, decisions, quarantine, reports):
-        app.include_router(module.router)
+    app.state.hall = hall
+    app.state.inference = inference
+    app.state.line = line
+    for module in PAGES:
+        app.include_router(module.router, include_in_schema=False)
+    app.include_router(inference_routes.router)
+    app.include_router(decide_routes.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.add_middleware(Edge, requests=requests)
-    _handle_errors(app)
+    app.add_middleware(Edge, requests=requests, log=logged, keys=keys, inference=inference)
+    handle_errors(app)
     return app
 
 
-class Edge:
-    """Around every request: its size is bounded, its time counted, and plain headers are set where a page set none."""
+def _decider(database: Database, hall: Hall, settings: Settings, clock: Callable[[], datetime]) -> Callable[[Any], Any]:
+    """Made at the first decision: the policy engine is loaded only where decisions are asked for."""
 
-    def __init__(self, app: ASGIApp, *, requests: Requests) -> None:
-        self._app = app
-        self._requests = requests
+    @cache
+    def made() -> Any:
+        from gateway.decide.decider import Decider
+        from gateway.decide.declared import Declarations
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        started, status = perf_counter(), 500
+        folders = settings.deployment.automation_folders
+        return Decider(database, hall=hall, declarations=Declarations(folders), clock=clock)
 
-        async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                present = {key for key, _ in message["headers"]}
-                extra = [(k.encode(), v.encode()) for k, v in HEADERS.items() if k.encode() not in present]
-                message = {**message, "headers": [*message["headers"], *extra]}
-            await send(message)
-
-        try:
-            if _too_large(scope):
-                await Response("the form is too large, or does not say how large it is\n", status_code=413)(
-                    scope, receive, sending
-                )
-            else:
-                await self._app(scope, receive, sending)
-        finally:
-            route = getattr(scope.get("route"), "path", "other")
-            self._requests.seen(method=scope["method"], route=route, status=status, seconds=perf_counter() - started)
+    return lambda asked: made().decide(asked)
 
 
-def _too_large(scope: Scope) -> bool:
-    """A body without a length can't be bounded before it is read: no browser sends a form that way."""
-    if scope["method"] in ("GET", "HEAD", "OPTIONS"):
-        return False
-    headers = dict(scope["headers"])
-    length = headers.get(b"content-length", b"")
-    return b"transfer-encoding" in headers or not length.isdigit() or int(length) > LARGEST_POST
+async def _keep_counts(requests: Requests) -> None:
+    """On the loop: a file of some kilobytes is written faster than a thread is found for it."""
+    while True:
+        await asyncio.sleep(COUNTS_SECONDS)
+        with suppress(OSError):
+            requests.lay_down()
 
 
-def _handle_errors(app: FastAPI) -> None:
-    def page(request: Request, status: int, title: str, message: str) -> Response:
-        pages: Pages = request.app.state.services.pages
-        return pages.render(
-            "message.html", status=status, person=None, title=title, message=message, link=("/", "To the overview")
-        )
-
-    def sign_in(_: Request, error: Exception) -> Response:
-        assert isinstance(error, SignInNeeded)
-        query: dict[str, Any] = {"next": error.target} | ({"ended": 1, "lost": 1} if error.lost else {})
-        return RedirectResponse(f"/sign-in?{urlencode(query)}", status_code=303)
-
-    def aios(request: Request, error: Exception) -> Response:
-        if isinstance(error, NOT_FOUND):
-            return page(request, 404, "Not found", str(error))
-        if isinstance(error, RetryableError):
-            return page(request, 503, "Not available just now", f"{error} Nothing was changed; try again.")
-        status = 422 if isinstance(error, UnknownQueue) else 500
-        return page(request, status, "That did not work", str(error))
-
-    def http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        text = {404: "There is no page at this address.", 405: "This address takes no such request."}
-        return page(request, error.status_code, "Not found" if error.status_code == 404 else "That did not work",
-                    text.get(error.status_code, str(error.detail)))  # fmt: skip
-
-    app.add_exception_handler(SignInNeeded, sign_in)
-    app.add_exception_handler(Forbidden, lambda r, e: page(r, 403, "Not taken", f"{e}. Reload the page and try again."))
-    app.add_exception_handler(AiosError, aios)
-    app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(
-        RequestValidationError,
-        lambda r, e: page(r, 422, "That did not work", "The form is incomplete. Go back and try again."),
-    )
-    app.add_exception_handler(
-        psycopg.OperationalError,
-        lambda r, e: page(
-            r, 503, "Not available just now", "The database can't be reached. Nothing was changed; try again."
-        ),
-    )
+async def _every(seconds: float, work: Callable[[], object]) -> None:
+    """Do it now and then, in a thread; what fails is tried again next time."""
+    while True:
+        await asyncio.sleep(seconds)
+        with suppress(AiosError, OSError, psycopg.Error):
+            await asyncio.to_thread(work)

@@ -1,4 +1,4 @@
-"""What the gateway is told from outside: where its database is, its secret, and how long a sign-in lasts.
+"""What the gateway is told from outside: where its database is, its secret and keys, and how long a sign-in lasts.
 
 What belongs here: reading the deployment and the environment into one frozen value. What does not: opening anything, but for
 the file that keeps the session secret.
@@ -12,10 +12,15 @@ from datetime import timedelta
 from pathlib import Path
 
 from aios_core.errors import ConfigurationError
+from gateway.keys import VARIABLE, read_keys
 from resources.deployments import Deployment, deployment
 
 KEPT_IN = "gateway.secret"
 MIN_SECRET = 32
+# Measured on two cores, with a model that takes 30 µs a row: 64 callers are served without a refusal, and when 192 come, those who are
+# let in wait less than twice as long. More would raise that, and not the number of answers a second.
+WAITING = 80
+FEWEST_WAITING = 16  # a process: the kernel deals connections out by chance, not evenly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,11 @@ class Settings:
     secret_key: str = field(repr=False)
     session: timedelta = timedelta(hours=12)
     secure_cookies: bool = False
+    api_keys: Mapping[str, str] = field(default_factory=dict, repr=False)  # SHA-256 -> name
+    log_share: float = 1.0  # of good inference requests in the access log
+    waiting: int = WAITING  # requests that may be at one model at once, in all processes
+    workers: int = 1
+    counts: Path | None = None  # where the processes of one gateway lay down their counts
 
 
 def settings_from(environ: Mapping[str, str] | None = None) -> Settings:
@@ -38,7 +48,30 @@ def settings_from(environ: Mapping[str, str] | None = None) -> Settings:
             f"the session secret has {len(key)} characters; AIOS_SECRET_KEY needs at least {MIN_SECRET}"
         )
     # A browser drops a Secure cookie that came over plain HTTP, except from localhost, where it is of no use either.
-    return Settings(deployment=of, secret_key=key, secure_cookies=of.gateway_url.startswith("https://"))
+    return Settings(
+        deployment=of,
+        secret_key=key,
+        secure_cookies=of.gateway_url.startswith("https://"),
+        api_keys=read_keys(env.get(VARIABLE)),
+        log_share=_share(env.get("AIOS_ACCESS_LOG_SHARE") or "1"),
+        waiting=_waiting(env.get("AIOS_INFER_WAITING") or str(WAITING)),
+    )
+
+
+def _waiting(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 100_000:
+        raise ConfigurationError(f"AIOS_INFER_WAITING is `{text}`; it must be a whole number from 1 to 100000")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ConfigurationError(f"AIOS_ACCESS_LOG_SHARE is `{text}`; it must be a number from 0 to 1")
+    return share
 
 
 def secret_in(home: Path) -> str:

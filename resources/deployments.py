@@ -17,6 +17,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 OWN_AUTOMATIONS = PROJECT / "aios_assets" / "defs"
 NAMES = ("local", "staging", "production")
 ACCELERATORS = ("cpu", "cuda")
+EXECUTORS = ("in_process", "kubernetes")
 
 # What the sandbox accepts by default. Only the local deployment has them: elsewhere a missing secret must be missed.
 SANDBOX_CREDENTIALS: Mapping[str, str] = {
@@ -33,6 +34,9 @@ _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^
 class Deployment:
     """One running platform.
 
+    `executor` kubernetes gives each step a pod of its own; `scoring_pod` is a YAML file with what the pods of steps that score get
+    beyond the others (`dagster-k8s/config`), `days_per_run` how many days of a backfill one run scores (None: all of them),
+    `shards_per_day` into how many runs the scoring of one large day can be cut (None: it is not).
     `database_url` None stands for the embedded Postgres under `home`; `automations` are the folders outside the project.
     """
 
@@ -45,6 +49,10 @@ class Deployment:
     sandbox_url: str
     automations: tuple[Path, ...]
     accelerator: Literal["cpu", "cuda"]
+    executor: Literal["in_process", "kubernetes"] = "in_process"
+    scoring_pod: Path | None = None
+    days_per_run: int | None = None
+    shards_per_day: int | None = None
 
     @property
     def automation_folders(self) -> tuple[Path, ...]:
@@ -68,6 +76,10 @@ def deployment(environ: Mapping[str, str] | None = None) -> Deployment:
         sandbox_url=(_value(env, "AIOS_SANDBOX_URL") or "http://127.0.0.1:8790").rstrip("/"),
         automations=tuple(Path(f).expanduser().resolve() for f in folders if f.strip()),
         accelerator=cast(Literal["cpu", "cuda"], _one_of(env, "AIOS_ACCELERATOR", ACCELERATORS, "cpu")),
+        executor=cast(Literal["in_process", "kubernetes"], _one_of(env, "AIOS_EXECUTOR", EXECUTORS, "in_process")),
+        scoring_pod=Path(pod).expanduser().resolve() if (pod := _value(env, "AIOS_SCORING_POD")) else None,
+        days_per_run=_count(env, "AIOS_DAYS_PER_RUN"),
+        shards_per_day=_count(env, "AIOS_SHARDS_PER_DAY"),
     )
 
 
@@ -102,7 +114,14 @@ def environment(of: Deployment) -> dict[str, str]:
         "AIOS_DAGSTER_URL": of.dagster_url,
         "AIOS_SANDBOX_URL": of.sandbox_url,
         "AIOS_ACCELERATOR": of.accelerator,
+        "AIOS_EXECUTOR": of.executor,
     }
+    if of.scoring_pod is not None:
+        known["AIOS_SCORING_POD"] = str(of.scoring_pod)
+    if of.days_per_run is not None:
+        known["AIOS_DAYS_PER_RUN"] = str(of.days_per_run)
+    if of.shards_per_day is not None:
+        known["AIOS_SHARDS_PER_DAY"] = str(of.shards_per_day)
     if of.automations:
         known["AIOS_AUTOMATIONS"] = os.pathsep.join(map(str, of.automations))
     if of.database_url is not None:
@@ -120,6 +139,13 @@ def _local_default(name: str, env: Mapping[str, str]) -> str | None:
 
 def _value(env: Mapping[str, str], name: str) -> str | None:
     return env.get(name) or None
+
+
+def _count(env: Mapping[str, str], name: str) -> int | None:
+    value = _value(env, name)
+    if value is not None and (not value.isdigit() or int(value) < 1):
+        raise ConfigurationError(f"{name} is `{value}`; give a whole number of 1 or more, or leave it unset")
+    return int(value) if value is not None else None
 
 
 def _one_of(env: Mapping[str, str], name: str, allowed: tuple[str, ...], default: str) -> str:

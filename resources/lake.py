@@ -5,9 +5,13 @@ What belongs here: paths, atomic writes, streaming reads. What does not: what th
 Layout: `<automation>/<dataset>/day=YYYY-MM-DD/part-0.parquet`; artifacts are put under paths of their own. Whatever is
 written appears whole or not at all: it goes to a temporary name first and is moved over the old one when complete, so a
 killed writer leaves the last good content, and two writers leave one of the two.
+
+A large day may be several files instead (`chunks.py`): then `parts.json` beside them lists them, and a day is what its list says.
 """
 
 import contextlib
+import hashlib
+import json
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,6 +29,7 @@ from fsspec.implementations.local import LocalFileSystem
 from aios_core.errors import PermanentError
 
 ROW_GROUP = 65_536
+WRITTEN_AT_ONCE = 32_768  # rows; in pieces of 512 writing takes half as long again
 TEMPORARY = ".tmp"
 
 
@@ -77,27 +82,67 @@ class Lake:
             if schema is None:
                 first = next(batches, None)
                 if first is None:
-                    self.delete(path)
+                    self.delete_partition(automation=automation, dataset=dataset, day=day)
                     return LakeFile(path, 0, 0)
                 schema, batches = first.schema, chain([first], batches)
+        written = self.write_file(path, batches, schema=schema)
+        for listed in self.parts(automation=automation, dataset=dataset, day=day):
+            if listed != path:  # the day was in several files: from here on it is this one
+                self.delete(parts_path(automation, dataset, day))
+                self.delete(chunks_folder(automation, dataset, day))
+                break
+        return written
+
+    def write_file(self, path: str, batches: Iterable[pa.RecordBatch], *, schema: pa.Schema) -> LakeFile:
+        """One Parquet file, streamed, replacing what was there."""
         written = self._replace(path, lambda file: _write_parquet(file, schema, batches))
         return LakeFile(path, written, self._size(path))
+
+    def parts(self, *, automation: str, dataset: str, day: date) -> list[str]:
+        """The day's files, in order of their rows; none where the day was never written."""
+        with contextlib.suppress(LakeMissing):
+            return list(json.loads(self.get(parts_path(automation, dataset, day)))["parts"])
+        path = partition_path(automation, dataset, day)
+        return [path] if self.exists(path) else []
 
     def read_partition(
         self, *, automation: str, dataset: str, day: date, columns: Sequence[str] | None = None
     ) -> pa.Table:
         """One day's rows. Raises LakeMissing where the day was never written."""
-        path = partition_path(automation, dataset, day)
-        with self._open_parquet(path) as file:
-            return file.read(columns=list(columns) if columns is not None else None)
+        wanted = list(columns) if columns is not None else None
+        tables = []
+        parts = self.parts(automation=automation, dataset=dataset, day=day)
+        for path in parts or [partition_path(automation, dataset, day)]:
+            with self._open_parquet(path) as file:
+                tables.append(file.read(columns=wanted))
+        return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
 
     def has_partition(self, *, automation: str, dataset: str, day: date) -> bool:
         """Whether the day was written."""
-        return self.exists(partition_path(automation, dataset, day))
+        return bool(self.parts(automation=automation, dataset=dataset, day=day))
 
     def delete_partition(self, *, automation: str, dataset: str, day: date) -> None:
         """Remove one day; nothing happens where it was never written."""
+        self.delete(parts_path(automation, dataset, day))  # first: a list without its files would be a damaged day
+        self.delete(chunks_folder(automation, dataset, day))
         self.delete(partition_path(automation, dataset, day))
+
+    def rows_of(self, *, automation: str, dataset: str, day: date) -> int:
+        """How many rows the day has; 0 where it was never written."""
+        rows = 0
+        for path in self.parts(automation=automation, dataset=dataset, day=day):
+            with self._open_parquet(path) as file:
+                rows += file.metadata.num_rows
+        return rows
+
+    def identity(self, *, automation: str, dataset: str, day: date) -> str:
+        """Changes whenever the day is written again, by what the store says of its files (size, and entity tag or time)."""
+        fs, found = self._root()[0], []
+        for path in self.parts(automation=automation, dataset=dataset, day=day):
+            info = fs.info(self._at(path)[1])
+            stamp = next((str(info[key]) for key in ("ETag", "etag", "mtime", "created") if info.get(key)), "")
+            found.append([path, info.get("size"), stamp])
+        return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
     def scan(
         self,
@@ -111,13 +156,42 @@ class Lake:
     ) -> Iterator[pa.RecordBatch]:
         """Rows of the days in [start, end), in order of days, streamed; days that were never written are passed over."""
         for offset in range((end - start).days):
-            path = partition_path(automation, dataset, start + timedelta(days=offset))
-            if not self.exists(path):
-                continue
+            day = start + timedelta(days=offset)
+            for path in self.parts(automation=automation, dataset=dataset, day=day):
+                with self._open_parquet(path) as file:
+                    yield from file.iter_batches(
+                        batch_size=batch_size, columns=list(columns) if columns is not None else None
+                    )
+
+    def scan_rows(
+        self,
+        *,
+        automation: str,
+        dataset: str,
+        day: date,
+        start: int,
+        stop: int,
+        columns: Sequence[str] | None = None,
+        batch_size: int = ROW_GROUP,
+    ) -> Iterator[pa.RecordBatch]:
+        """Rows [start, stop) of one day, streamed; row groups outside are not read."""
+        first = 0
+        for path in self.parts(automation=automation, dataset=dataset, day=day):
             with self._open_parquet(path) as file:
-                yield from file.iter_batches(
-                    batch_size=batch_size, columns=list(columns) if columns is not None else None
-                )
+                sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
+                starts = [first + sum(sizes[:i]) for i in range(len(sizes))]
+                groups = [i for i, at in enumerate(starts) if at < stop and at + sizes[i] > start]
+                at = starts[groups[0]] if groups else first
+                first += sum(sizes)
+                if not groups:
+                    continue
+                for batch in file.iter_batches(
+                    batch_size=batch_size, columns=list(columns) if columns is not None else None, row_groups=groups
+                ):
+                    low, high = max(start - at, 0), min(stop - at, batch.num_rows)
+                    at += batch.num_rows
+                    if low < high:
+                        yield batch.slice(low, high - low)
 
     def put(self, path: str, content: bytes) -> LakeFile:
         """Write an artifact, replacing what was there."""
@@ -212,13 +286,37 @@ def partition_path(automation: str, dataset: str, day: date) -> str:
     return f"{automation}/{dataset}/day={day.isoformat()}/part-0.parquet"
 
 
+def parts_path(automation: str, dataset: str, day: date) -> str:
+    """Where the list of a day's files lies, for a day of several."""
+    return f"{automation}/{dataset}/day={day.isoformat()}/parts.json"
+
+
+def chunks_folder(automation: str, dataset: str, day: date) -> str:
+    """Where the files of such a day lie."""
+    return f"{automation}/{dataset}/day={day.isoformat()}/chunks"
+
+
 def _write_parquet(file: IO[bytes], schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
     rows = 0
     with pq.ParquetWriter(file, schema, compression="zstd") as writer:
-        for batch in batches:
-            writer.write_batch(batch, row_group_size=ROW_GROUP)
-            rows += batch.num_rows
+        for table in _gathered(batches):
+            writer.write_table(table, row_group_size=ROW_GROUP)
+            rows += table.num_rows
     return rows
+
+
+def _gathered(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The same rows in tables large enough to be written at full speed."""
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        waiting.append(batch)
+        rows += batch.num_rows
+        if rows >= WRITTEN_AT_ONCE:
+            yield pa.Table.from_batches(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield pa.Table.from_batches(waiting)
 
 
 def _to_disk(file: IO[bytes]) -> None:

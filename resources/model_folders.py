@@ -11,6 +11,7 @@ from aios_core.errors import ConfigurationError
 from resources.deployments import expand
 
 PACKAGE = "package:"
+TOKENIZER = "tokenizer.json"
 
 
 def read_folder(named: str, *, beside: Path) -> dict[str, bytes]:
@@ -28,10 +29,19 @@ def read_folder(named: str, *, beside: Path) -> dict[str, bytes]:
 
 
 def _package(name: str) -> Path:
+    """The one folder of an installed package that has a tokenizer; the package itself is not imported."""
     module = name.replace("-", "_")
     spec = find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise ConfigurationError(
             f"model folder `{PACKAGE}{name}`: the package {name} is not installed; install the extra `aios[encoder]`, or name a folder"
         )
-    return Path(next(iter(spec.submodule_search_locations)))
+    root = Path(next(iter(spec.submodule_search_locations)))
+    found = sorted(path.parent for path in root.rglob(TOKENIZER))
+    if len(found) != 1:
+        told = ", ".join(str(folder.relative_to(root)) for folder in found) or "none"
+        raise ConfigurationError(
+            f"model folder `{PACKAGE}{name}`: the package must have one folder with a {TOKENIZER}, it has {told}; name a folder "
+            "by its path instead"
+        )
+    return found[0]

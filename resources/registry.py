@@ -1,7 +1,8 @@
 """Model versions and aliases: rows in Postgres, files in the lake.
 
-What belongs here: registering, verifying, loading, and moving aliases. What does not: what is in a version
-(`aios_core/training/export.py`, `aios_core/scoring/model.py`) and when an alias should move (`aios_core/monitoring/`).
+What belongs here: registering, verifying, loading, and moving aliases (their rows: `aliases.py`). What does not: what is in a
+version (`aios_core/training/export.py`, `aios_core/scoring/model.py`), which moves there are (`aios_core/lifecycle/states.py`) and
+whether a version is good enough (`gatekeeper.py`).
 
 A version is immutable. Its files go to `models/<name>/<version>/` first and its row is written last, so a version that can be
 seen is whole; the same content gives the same version. `models/<name>/config.pbtxt` beside them makes the folder a model
@@ -10,27 +11,34 @@ repository for Triton and KServe. Aliases are pointers with an append-only histo
 
 import hashlib
 import json
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import dict_row
 from psycopg.types.json import Json
 
 from aios_core.errors import ModelError
+from aios_core.lifecycle.states import CHAMPION, DECIDING, LAST_GOOD, ForbiddenMove, moves
+from aios_core.scoring.golden import GOLDEN_FILE, check
 from aios_core.scoring.model import MANIFEST_FILE, MODEL_FILE, ScoringModel, read_manifest
+from aios_core.scoring.proof import prove
 from aios_core.scoring.triton import triton_config
+from resources import aliases
+from resources.aliases import AliasMove, AppendsToLedger, Why
 from resources.database import Database
 from resources.lake import Lake, LakeError, LakeMissing
-from resources.runtime import PROVIDERS, open_session
+from resources.runtime import open_session
 
-CHAMPION, LAST_GOOD = "champion", "last_good"
-ALIASES = (CHAMPION, "challenger", "shadow", "canary", "candidate", LAST_GOOD)
 LOADED = 4  # versions kept ready in memory: champion, last good and two to compare
+
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
 class UnknownModel(ModelError):
@@ -43,14 +51,6 @@ class DamagedModel(ModelError):
     """A version's files are not what was registered."""
 
     code = "model.damaged"
-
-
-class AppendsToLedger(Protocol):
-    """What the registry needs of the ledger."""
-
-    def append(
-        self, connection: Connection, /, *, automation: str, kind: str, subject: str, items: Sequence[bytes]
-    ) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,20 +68,6 @@ class ModelVersion:
     metrics: Mapping[str, Any]
     card: Mapping[str, Any]
     registered_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AliasMove:
-    """One move of an alias, as it stays for ever."""
-
-    move_id: int
-    alias: str
-    version: int
-    previous_version: int | None
-    actor: str
-    reason: str
-    evidence: Mapping[str, Any]
-    moved_at: datetime
 
 
 class Registry:
@@ -108,11 +94,13 @@ class Registry:
     ) -> int:
         """Store a version and return its number; the same files give the number they already have.
 
-        Raises ModelError, with nothing registered, where the files are not a whole version.
+        Raises ModelError, with nothing registered or written, where `prove` finds that the files are not a whole, working version.
         """
-        manifest = read_manifest(files)
-        if MODEL_FILE not in files:
-            raise ModelError(f"model {name}: the version has no {MODEL_FILE}; export it before registering")
+        if not _NAME.fullmatch(name):
+            raise ModelError(
+                f"{name[:200]!r} is no name for a model: up to 63 of a-z, 0-9 and _, a letter first; declare another"
+            )
+        manifest = prove(files, open_session)
         if list(manifest["classes"]) != list(classes) or manifest["kind"] != kind:
             raise ModelError(
                 f"model {name}: kind or classes are not those of its {MANIFEST_FILE}; hand in the manifest's own"
@@ -169,9 +157,19 @@ class Registry:
         return manifest
 
     def current(self, *, name: str, alias: str = CHAMPION) -> int | None:
-        """The version an alias points to; None where it was never moved."""
+        """The version an alias points to; None where it points to nothing."""
         with self._database.connection() as connection:
-            return _current(connection, name, alias)
+            return aliases.current(connection, name, alias)
+
+    def standing(self, *, name: str) -> dict[str, int | None]:
+        """Where every alias that was ever moved points now."""
+        with self._database.connection() as connection:
+            return aliases.standing(connection, name)
+
+    def as_of(self, *, name: str, at: datetime) -> dict[str, int | None]:
+        """Where every alias pointed at a time; one that was not moved by then is not in it."""
+        with self._database.connection() as connection:
+            return aliases.standing(connection, name, at=at)
 
     def move(
         self,
@@ -183,48 +181,86 @@ class Registry:
         reason: str,
         evidence: Mapping[str, Any],
         now: datetime,
+        accelerator: str = "cpu",
+        expecting: Mapping[str, int | None] | None = None,
     ) -> None:
-        """Point an alias at a version. Where it points there already nothing happens, so a step may run twice.
+        """Point an alias at a version, with what `states.moves` says it brings. Nothing happens where it points there already.
 
-        The champion's predecessor becomes `last_good`, unless the move leads back to `last_good` itself: what is being
-        left is then what was found wanting. Raises UnknownModel for a version that is not registered.
+        A version that is to decide is loaded first, on the deployment's `accelerator`: its files verified, its sessions opened, its
+        golden rows scored. `expecting` is where other aliases have to point still. Raises UnknownModel for a version that is not registered, DamagedModel or ModelError, with nothing
+        moved, for one that can't be loaded, ForbiddenMove for a move that there is not, or where `expecting` does not hold any more.
         """
-        if alias not in ALIASES:
-            raise ModelError(f"alias {alias!r} is not known; use one of {', '.join(ALIASES)}")
+        if alias in DECIDING and self.current(name=name, alias=alias) != version:
+            self._ready(name, version, accelerator)
+        why = Why(actor=actor, reason=reason, evidence=evidence, now=now)
         with self._database.connection() as connection:
-            _lock(connection, "alias", name)
+            aliases.lock(connection, name)
             automation = _automation_of(connection, name, version)
-            previous = _current(connection, name, alias)
-            if previous == version:
-                return
-            self._append(connection, automation, name, alias, version, previous, actor, reason, evidence, now)
-            last_good = _current(connection, name, LAST_GOOD)
-            if alias == CHAMPION and previous is not None and last_good not in (version, previous):
-                kept = f"champion before version {version}"
-                self._append(connection, automation, name, LAST_GOOD, previous, last_good, actor, kept, evidence, now)
+            standing = aliases.standing(connection, name)
+            found = moves(standing, alias=alias, version=version)
+            if found:
+                _require_unmoved(name, standing, expecting or {})
+            aliases.append(connection, name, found, why, automation=automation, ledger=self._ledger)
 
-    def rollback(self, *, name: str, actor: str, reason: str, evidence: Mapping[str, Any], now: datetime) -> int:
-        """Point `champion` back at `last_good`; returns that version. Raises UnknownModel where there is no other."""
+    def withdraw(
+        self,
+        *,
+        name: str,
+        alias: str,
+        version: int,
+        actor: str,
+        reason: str,
+        evidence: Mapping[str, Any],
+        now: datetime,
+    ) -> bool:
+        """Let an alias point to nothing where it still points to `version`; False where it does not. Raises ForbiddenMove."""
+        why = Why(actor=actor, reason=reason, evidence=evidence, now=now)
         with self._database.connection() as connection:
-            _lock(connection, "alias", name)
-            champion, last_good = _current(connection, name, CHAMPION), _current(connection, name, LAST_GOOD)
-            if last_good is None or last_good == champion:
-                raise UnknownModel(
-                    f"model {name}: there is no other version to roll back to (champion {champion}, last_good {last_good}); "
-                    "promote a version, or hold its queues to review"
-                )
-            automation = _automation_of(connection, name, last_good)
-            self._append(connection, automation, name, CHAMPION, last_good, champion, actor, reason, evidence, now)
-            return last_good
+            aliases.lock(connection, name)
+            standing = aliases.standing(connection, name)
+            found = moves(standing, alias=alias, version=None)
+            if not found or standing.get(alias) != version:
+                return False
+            automation = _automation_of(connection, name, version)
+            aliases.append(connection, name, found, why, automation=automation, ledger=self._ledger)
+        return True
+
+    def rollback(
+        self,
+        *,
+        name: str,
+        actor: str,
+        reason: str,
+        evidence: Mapping[str, Any],
+        now: datetime,
+        accelerator: str = "cpu",
+    ) -> int:
+        """Point `champion` back at `last_good`, loaded first, and end a canary; returns that version.
+
+        Raises UnknownModel where there is no other version.
+        """
+        with self._database.connection() as connection:
+            target = _way_back(name, aliases.standing(connection, name))
+        self._ready(name, target, accelerator)
+        why = Why(actor=actor, reason=reason, evidence=evidence, now=now)
+        with self._database.connection() as connection:
+            aliases.lock(connection, name)
+            standing = aliases.standing(connection, name)
+            if _way_back(name, standing) != target:
+                raise ModelError(f"model {name}: `last_good` was moved at this moment; look again, then roll back")
+            automation = _automation_of(connection, name, target)
+            found = moves(standing, alias=CHAMPION, version=target)
+            aliases.append(connection, name, found, why, automation=automation, ledger=self._ledger)
+        return target
 
     def history(self, name: str) -> list[AliasMove]:
         """Every move of every alias of this model, newest first."""
-        rows = self._rows(
-            "select move_id, alias, version, previous_version, actor, reason, evidence, moved_at from alias_moves"
-            " where name = %s order by move_id desc",
-            (name,),
-        )
-        return [AliasMove(**row) for row in rows]
+        with self._database.connection() as connection:
+            return aliases.history(connection, name)
+
+    def names(self) -> list[str]:
+        """Every model that has a version."""
+        return [row["name"] for row in self._rows("select distinct name from model_versions order by name", ())]
 
     def versions(self, name: str) -> list[ModelVersion]:
         """Every version of this model, newest first."""
@@ -237,17 +273,22 @@ class Registry:
             raise UnknownModel(f"model {name} has no version {version}; `aios model list` shows what there is")
         return _version(rows[0])
 
+    def _ready(self, name: str, version: int, accelerator: str) -> None:
+        """Load a version from its files, whatever is kept in memory: they may have been damaged since."""
+        model = self._open(name, version, accelerator)
+        with self._lock:
+            self._loaded[name, version, accelerator] = model
+
     def _open(self, name: str, version: int, accelerator: str) -> ScoringModel:
         files = self.files(name=name, version=version)
         wanted = read_manifest(files).get("accelerator", "cpu")
         use = "cuda" if wanted == accelerator == "cuda" else "cpu"
-        return ScoringModel.from_files(
-            files,
-            lambda onnx: open_session(onnx, accelerator=use),
-            name=name,
-            version=version,
-            providers=(PROVIDERS[use],),
+        model = ScoringModel.from_files(
+            files, lambda onnx: open_session(onnx, accelerator=use), name=name, version=version
         )
+        if GOLDEN_FILE in files:  # versions from before golden rows have none
+            check(model, files[GOLDEN_FILE])
+        return model
 
     def _verified(self, row: ModelVersion, path: str) -> bytes:
         where = f"{version_path(row.name, row.version)}/{path}"
@@ -266,35 +307,10 @@ class Registry:
             # the graph comes last: a server that watches the folder loads a version when its graph appears
             for path in sorted(files, key=lambda p: (p == MODEL_FILE, p)):
                 self._lake.put(f"{folder}/{path}", files[path])
-            self._lake.put(f"models/{name}/config.pbtxt", triton_config(name, manifest).encode())
+            if "onnx" in manifest:  # a cascade is several graphs, which Triton can't serve as one
+                self._lake.put(f"models/{name}/config.pbtxt", triton_config(name, manifest).encode())
         except LakeError as error:
             raise ModelError(f"model {name} was not registered: {error}") from error
-
-    def _append(
-        self,
-        connection: Connection,
-        automation: str,
-        name: str,
-        alias: str,
-        version: int,
-        previous: int | None,
-        actor: str,
-        reason: str,
-        evidence: Mapping[str, Any],
-        now: datetime,
-    ) -> None:
-        connection.execute(
-            "insert into alias_moves (name, alias, version, previous_version, actor, reason, evidence, moved_at)"
-            " values (%s, %s, %s, %s, %s, %s, %s, %s)",
-            (name, alias, version, previous, actor, reason, Json(dict(evidence)), now),
-        )
-        if self._ledger is not None:
-            move = {"alias": alias, "version": version, "previous_version": previous, "actor": actor, "reason": reason,
-                    "evidence": dict(evidence), "moved_at": now.isoformat(), "name": name}  # fmt: skip
-            item = json.dumps(move, sort_keys=True, separators=(",", ":")).encode()
-            self._ledger.append(
-                connection, automation=automation, kind="alias", subject=f"{name}@{alias}", items=[item]
-            )
 
     def _rows(self, query: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
         with self._database.connection() as connection, connection.cursor(row_factory=dict_row) as cursor:
@@ -344,8 +360,17 @@ def _automation_of(connection: Connection, name: str, version: int) -> str:
     return automation
 
 
-def _current(connection: Connection, name: str, alias: str) -> int | None:
-    row = connection.execute(
-        "select version from alias_moves where name = %s and alias = %s order by move_id desc limit 1", (name, alias)
-    ).fetchone()
-    return row[0] if row else None
+def _require_unmoved(name: str, standing: Mapping[str, int | None], expecting: Mapping[str, int | None]) -> None:
+    moved = [alias for alias, version in expecting.items() if standing.get(alias) != version]
+    if moved:
+        raise ForbiddenMove(f"model {name}: {', '.join(moved)} was moved at this moment; look again, then decide again")
+
+
+def _way_back(name: str, standing: Mapping[str, int | None]) -> int:
+    champion, last_good = standing.get(CHAMPION), standing.get(LAST_GOOD)
+    if last_good is None or last_good == champion:
+        raise UnknownModel(
+            f"model {name}: there is no other version to roll back to (champion {champion}, last_good {last_good}); "
+            "promote a version, or hold its queues to review"
+        )
+    return last_good

@@ -3,11 +3,13 @@
 import dagster as dg
 
 from resources.declarations import Declared
-from sensors import arrivals, decided, remedies, retraining, reviews, schedules
+from sensors import arrivals, decided, remedies, retraining, reviews, rollout, schedules
 
 
 def build(declared: Declared) -> dg.Definitions:
     return dg.Definitions(
         schedules=schedules.build(declared),
-        sensors=[s for stage in (arrivals, reviews, decided, remedies, retraining) for s in stage.build(declared)],
+        sensors=[
+            s for stage in (arrivals, reviews, decided, remedies, retraining, rollout) for s in stage.build(declared)
+        ],
     )

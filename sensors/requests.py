@@ -76,3 +76,21 @@ def narrow(found: Remedy, *, assessment: int) -> list[Request]:
         "evidence": json.dumps(found.evidence),
     }
     return [Request(run_key=f"{found.kind}:{assessment}", config=config)]
+
+
+def shadow_undone(days: Sequence[tuple[date, int]], *, version: int) -> list[Request]:
+    """Days that the champion decided and the shadow has not scored (day, how many decisions) become one run."""
+    if not days:
+        return []
+    first, last = min(d for d, _ in days), max(d for d, _ in days)
+    decided = sum(count for _, count in days)
+    return [Request(run_key=f"shadow:{version}:{first}:{last}:{decided}", first_day=first, last_day=last)]
+
+
+def move_on(stage: str, *, version: int, tenths: int, hours: int) -> list[Request]:
+    """A look at the version in a stage; another one for each tenth of the declared evidence, and each hour.
+
+    A look takes seconds, and a single ticket more tells nothing new.
+    """
+    config = {"stage": stage, "version": version}
+    return [Request(run_key=f"advance:{stage}:{version}:{tenths}:{hours}", config=config)]

@@ -2,8 +2,8 @@
 
 What belongs here: the order of the rules. What does not: the wording (`reasons.py`), the policy (`answers.py`).
 
-A verdict starts from the band of the confidence and is then only ever made more cautious, in this order: expected cost,
-audit slice, mode, queues never automated, and last the policy.
+A verdict starts from the band of the confidence and is then only ever made more cautious, in this order: novelty, expected
+cost, audit slice, mode, queues never automated, and last the policy.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ from aios_core.decisions import reasons
 from aios_core.decisions.model import NO_MODEL, Band, Rules, Verdict, in_audit_slice
 from aios_core.decisions.scores import Score, unusable
 from aios_core.decisions.thresholds import Thresholds
+from aios_core.scoring.novelty import is_novel
 
 Facts = dict[str, Any]
 
@@ -80,6 +81,10 @@ def _start(score: Score | None, rules: Rules) -> Proposal:
         rule="threshold",
         sentences=(sentence,),
     )
+    if is_novel(score.novelty):
+        # also where the confidence alone would have asked for a person: why it is low is what they want to know
+        sentence = reasons.novel(score.novelty, score.unseen_share)
+        return replace(proposal, verdict="review", rule="novel", sentences=(*proposal.sentences, sentence))
     if rules.queues and queue not in rules.queues:
         return restrict(proposal, "review", "undeclared_queue", f"the automation declares no queue {queue}")
     return _weigh(proposal, rules)
@@ -129,6 +134,7 @@ def _weigh(proposal: Proposal, rules: Rules) -> Proposal:
 
 def _facts(row: Mapping[str, Any], proposal: Proposal, rules: Rules, *, audit: bool, held: bool, never: bool) -> Facts:
     """What the policy sees. No floats: so a day has a few hundred distinct inputs, and each is asked once."""
+    novelty = proposal.score.novelty if proposal.score else None
     return {
         "automation": rules.automation,
         "queue": proposal.queue,
@@ -147,5 +153,7 @@ def _facts(row: Mapping[str, Any], proposal: Proposal, rules: Rules, *, audit: b
             "review_only": held,
             "never_automate": never,
             "scored": proposal.confidence is not None,
+            # absent where nothing is known of it, as in every decision made before there was novelty
+            **({} if novelty is None else {"novel": is_novel(novelty)}),
         },
     }

@@ -7,6 +7,7 @@ import math
 
 from aios_core.decisions.model import EVERY_QUEUE
 from aios_core.decisions.thresholds import Thresholds
+from aios_core.scoring.novelty import LIMIT
 
 
 def high(queue: str, confidence: float, needed: float) -> str:
@@ -37,6 +38,12 @@ def dear(verdict: str, expected: float, review: float) -> str:
     return f"{what} mistake would cost {expected:.2f} on average, more than the {review:.2f} of a review"
 
 
+def novel(novelty: float, unseen_share: float | None) -> str:
+    """Too unlike the training data for its class to mean anything."""
+    words = f"; {percent(unseen_share)} of its words were never seen" if unseen_share else ""
+    return f"unlike the tickets that the model learnt from, so a person decides (novelty {beyond(novelty)}{words})"
+
+
 def held(mode_key: str) -> str:
     """The mode sends everything, or this queue, to people."""
     return (
@@ -56,6 +63,16 @@ def percents(value: float, limit: float) -> tuple[str, str]:
         if (float(a[:-1]) >= float(b[:-1])) == (value >= limit):
             return a, b
     return repr(value), repr(limit)
+
+
+def beyond(novelty: float) -> str:
+    """A novelty above its limit, with as few decimals as still show that it is."""
+    if math.isnan(novelty):
+        return "is no number"
+    for digits in (1, 2, 3, 4, 5, 6):
+        if float(f"{novelty:.{digits}f}") > LIMIT:
+            return f"{novelty:.{digits}f}, above {LIMIT:.{digits}f}"
+    return f"{novelty!r}, above {LIMIT}"
 
 
 def _never(done: str, accuracy: float | None) -> str:

@@ -17,19 +17,20 @@ from aios_core.decisions.record import decode_number, encode_number
 Key = tuple[str, str, str]
 
 KEY = ("source", "ticket_id", "ticket_version")
-READ = (*KEY, "probabilities", "queue", "unseen_share", "text_length", "terms")
+READ = (*KEY, "probabilities", "queue", "unseen_share", "text_length", "terms", "novelty")
 SUM_TOLERANCE = 1e-3  # 77 probabilities rounded to six decimals sum to 1 within 4e-5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One row of the score table, as it came."""
+    """One row of the score table, as it came. `novelty` None: the model version knows none."""
 
     probabilities: tuple[float, ...]
     queue: str | None
     unseen_share: float | None
     text_length: int | None
     terms: tuple[tuple[str, float], ...]
+    novelty: float | None = None
 
 
 def key_of(row: Mapping[str, Any]) -> Key:
@@ -65,6 +66,7 @@ def _score_of(row: Mapping[str, Any]) -> Score:
         unseen_share=row.get("unseen_share"),
         text_length=None if length is None else int(length),
         terms=tuple((t["term"], round(float(t["weight"]), 6)) for t in row.get("terms") or ()),
+        novelty=row.get("novelty"),
     )
 
 
@@ -90,6 +92,8 @@ def score_part(score: Score | None) -> dict[str, Any]:
     if score is None:
         nothing = dict.fromkeys(("predicted", "unseen_share", "text_length"))
         return {"scored": False, "probabilities": [], "terms": [], **nothing}
+    # versions without novelty wrote no such key, and their decisions must replay byte for byte
+    novelty = {} if score.novelty is None else {"novelty": encode_number(score.novelty)}
     return {
         "scored": True,
         "predicted": score.queue,
@@ -97,6 +101,7 @@ def score_part(score: Score | None) -> dict[str, Any]:
         "terms": [(term, encode_number(weight)) for term, weight in score.terms],
         "unseen_share": encode_number(score.unseen_share),
         "text_length": score.text_length,
+        **novelty,
     }
 
 
@@ -111,5 +116,6 @@ def recorded_score(content: Mapping[str, Any]) -> pa.Table | None:
         "unseen_share": decode_number(content["unseen_share"]),
         "text_length": content["text_length"],
         "terms": [{"term": term, "weight": decode_number(weight)} for term, weight in content["terms"]],
+        "novelty": decode_number(content.get("novelty")),
     }
     return pa.Table.from_pylist([row])

@@ -101,6 +101,8 @@ def _optional(table: pa.Table, name: str) -> Any:
 
 
 def _joined_text(tickets: pa.Table, fields: Sequence[str]) -> Any:
+    if not fields:
+        return pa.array([""] * tickets.num_rows, pa.string())
     parts = zip(*(tickets[field].to_pylist() for field in fields), strict=True)
     return pa.array(["\n".join(part for part in row if part) for row in parts], pa.string())
 

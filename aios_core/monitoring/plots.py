@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from aios_core.monitoring.errors import MonitorError
+from aios_core.monitoring.estimate import Estimate
 from aios_core.monitoring.value import DayValue
 
 WIDTH, HEIGHT, DPI = 6.2, 3.1, 100
@@ -134,6 +135,31 @@ def reliability(table: Mapping[str, Sequence[float]]) -> bytes:
     axes.plot([low, 1], [low, 1], color="black", linestyle="--", linewidth=1, label="perfectly calibrated")
     axes.plot(confidence, accuracy, color=BLUE, marker="o", markersize=5, linewidth=1.5, label="observed")
     axes.set(xlim=(low, 1.005), ylim=(low, 1.005), xlabel="confidence", ylabel="accuracy")
+    _legend(axes)
+    return _png(figure)
+
+
+def estimated_over_time(days: Sequence[tuple[date, Estimate, float | None]]) -> bytes:
+    """Estimated accuracy with its interval, and what turned out where tickets are settled."""
+    figure, axes = _figure()
+    ordered = sorted(days, key=lambda d: d[0])
+    when = [day for day, _, _ in ordered]
+    low, high = ([getattr(e, end) for _, e, _ in ordered] for end in ("low", "high"))
+    axes.fill_between(when, low, high, color=BLUE, alpha=0.2, linewidth=0, label="95% interval")
+    axes.plot(
+        when,
+        [e.accuracy for _, e, _ in ordered],
+        color=BLUE,
+        marker="o",
+        markersize=4,
+        linewidth=1.5,
+        label="estimated",
+    )
+    known = [(day, realised) for day, _, realised in ordered if realised is not None]
+    if known:
+        axes.plot(*zip(*known, strict=True), color=ORANGE, marker="s", markersize=4, linewidth=0, label="turned out")
+    axes.set_ylabel("accuracy")
+    _dates(axes, when)
     _legend(axes)
     return _png(figure)
 

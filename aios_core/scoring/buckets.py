@@ -7,6 +7,7 @@ it is cut into vector registers), so a row must meet the session in the same sha
 own number of entries, and nothing is ever padded to the longest row of a batch. Nothing is truncated either.
 """
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,19 @@ import numpy.typing as npt
 
 SMALLEST = 16
 RUN_ELEMENTS = 2_000_000  # ids x classes a run: 8 MB of gathered coefficients, measured best between 1M and 4M
+
+
+class Padding:
+    """How much of the rectangles was real: `entries` of `cells` so far."""
+
+    def __init__(self) -> None:
+        self.entries, self.cells = 0, 0
+        self._lock = threading.Lock()
+
+    def add(self, entries: int, cells: int) -> None:
+        with self._lock:
+            self.entries += entries
+            self.cells += cells
 
 
 def bucket_lengths(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -27,7 +41,8 @@ def bucket_lengths(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 def runs(counts: npt.NDArray[np.int64], classes: int) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
     """(padded length, row numbers) of each session run; together they cover every row once."""
-    if not counts.size:
+    if counts.size <= 1:  # the online path: 5 µs instead of 40
+        yield from ((_length(count), np.zeros(1, np.int64)) for count in counts.tolist())
         return
     lengths = bucket_lengths(counts)
     order = np.argsort(lengths, kind="stable")
@@ -36,3 +51,11 @@ def runs(counts: npt.NDArray[np.int64], classes: int) -> Iterator[tuple[int, npt
         size = max(1, RUN_ELEMENTS // (length * classes))
         for start in range(0, rows.size, size):
             yield length, rows[start : start + size]
+
+
+def _length(count: int) -> int:
+    """`bucket_lengths` of one row."""
+    needed = max(count, SMALLEST)
+    power = 1 << (needed.bit_length() - 1)
+    step = max(power // 4, 1)
+    return power - (power - needed) // step * step

@@ -5,7 +5,8 @@ What belongs here: from a feature batch to padded arrays, through the session, b
 
 The graph is Gather(coefficients, ids) -> weighted sum -> + bias -> Softmax: dense operators only, all of which have CUDA
 kernels. The weighted sum is one batched MatMul of [rows, 1, length] with [rows, length, classes], so each row is a product of
-its own; one Gemm over the batch would let the number of rows choose the kernel, and with it the last bits.
+its own; one Gemm over the batch would let the number of rows choose the kernel, and with it the last bits. One more column of
+that product is a sum over words, from which novelty is made (`wording.py`).
 """
 
 from collections.abc import Mapping
@@ -18,21 +19,31 @@ import pyarrow as pa
 
 from aios_core.errors import ModelError
 from aios_core.features.encoding import CustomerEncoding
-from aios_core.scoring.buckets import runs
+from aios_core.scoring.buckets import Padding, runs
 from aios_core.scoring.engine import EngineScores, OpenSession
-from aios_core.scoring.explain import Explained, top_terms
+from aios_core.scoring.explain import Explainer
+from aios_core.scoring.novelty import Scale
 from aios_core.scoring.session import Session
-from aios_core.scoring.tokenizer import Bags, Tokenizer
+from aios_core.scoring.tokenizer import Bags, Tokenizer, as_texts
 from aios_core.scoring.vocabulary import Vocabulary
+from aios_core.scoring.wording import BagNovelty, total_surprise
 
 IDS, WEIGHTS, PROBABILITIES, COEFFICIENTS = "ids", "weights", "probabilities", "coefficients"
+LOGITS, WORDING = "logits", "wording"  # of versions that know novelty
 
 
 class LinearText:
     """A tokenizer, the customer encoding and a session, as one engine."""
 
     def __init__(
-        self, *, vocabulary: Vocabulary, encoding: CustomerEncoding, classes: int, session: Session, onnx: bytes
+        self,
+        *,
+        vocabulary: Vocabulary,
+        encoding: CustomerEncoding,
+        classes: int,
+        session: Session,
+        onnx: bytes,
+        novelty: tuple[BagNovelty, Scale] | None = None,
     ) -> None:
         self._tokenizer = Tokenizer(vocabulary)
         self._encoding = encoding
@@ -40,62 +51,75 @@ class LinearText:
         self._session = session
         self._onnx = onnx
         self._pad = vocabulary.size + encoding.size
+        self.padding = Padding()
+        self._novelty = novelty
+        self._outputs = {PROBABILITIES: classes} | ({} if novelty is None else {LOGITS: classes, WORDING: 1})
 
     @staticmethod
     def from_files(manifest: Mapping[str, Any], files: Mapping[str, bytes], open_session: OpenSession) -> "LinearText":
+        state, scale = BagNovelty.of_version(manifest, files), Scale.of_version(manifest)
         return LinearText(
             vocabulary=Vocabulary.from_files(files),
             encoding=CustomerEncoding.from_json(manifest["customer"]),
             classes=len(manifest["classes"]),
             session=open_session(files["model.onnx"]),
             onnx=files["model.onnx"],
+            novelty=None if state is None or scale is None else (state, scale),
         )
 
     def score(self, features: pa.RecordBatch, *, explain: int) -> EngineScores:
-        texts = [text or "" for text in features.column("text").to_pylist()]
-        found = self._tokenizer.occurrences(texts)
-        bags = self._tokenizer.bags(found)
+        texts = as_texts(features.column("text"))
+        bags = self._tokenizer.bags(texts)
         fact_ids, fact_weights = self._encoding.apply(features)
         fact_ids = fact_ids + self._tokenizer.vocabulary.size
-        probabilities = self._run(bags, fact_ids, fact_weights)
+        answers = self._run(bags, fact_ids, fact_weights)
+        probabilities = answers[PROBABILITIES]
         terms = None
-        if explain > 0 and texts:
-            explained = Explained(
-                vocabulary=self._tokenizer.vocabulary,
-                fact_terms=self._encoding.terms,
-                coefficients=self._coefficients,
-                best=probabilities.argmax(axis=1),
-            )
-            terms = top_terms(explained, found, bags.norms, fact_ids, fact_weights, count=explain)
+        if explain > 0 and features.num_rows:
+            best = probabilities.argmax(axis=1)
+            terms = self._explainer.top_terms(texts, bags, fact_ids, fact_weights, best=best, count=explain)
         return EngineScores(
             probabilities=probabilities,
-            unseen_share=np.where(found.words > 0, found.unseen / np.maximum(found.words, 1), 0.0),
-            text_length=np.fromiter(map(len, texts), np.int64, len(texts)),
+            unseen_share=bags.unseen_share,
+            text_length=texts.lengths,
             terms=terms,
+            novelty=self._novelty_of(answers, bags),
         )
+
+    def _novelty_of(self, answers: Mapping[str, npt.NDArray[np.float32]], bags: Bags) -> npt.NDArray[np.float64] | None:
+        if self._novelty is None:
+            return None
+        state, scale = self._novelty
+        surprise = total_surprise(
+            answers[WORDING][:, 0], norms=bags.norms[:, 0], unseen=bags.unseen, unseen_surprise=state.unseen_surprise
+        )
+        raw = state.raw(answers[LOGITS], answers[PROBABILITIES], total_surprise=surprise, words=bags.words)
+        return scale.normalised(raw)
 
     def _run(
         self, bags: Bags, fact_ids: npt.NDArray[np.int64], fact_weights: npt.NDArray[np.float64]
-    ) -> npt.NDArray[np.float32]:
-        facts = fact_ids.shape[1]
-        terms = np.diff(bags.start)
-        result = np.empty((terms.size, self._classes), np.float32)
-        for length, rows in runs(terms + facts, self._classes):
-            ids = np.full((rows.size, length), self._pad, np.int32)
-            weights = np.zeros((rows.size, length), np.float32)
-            ids[:, :facts] = fact_ids[rows]
-            weights[:, :facts] = fact_weights[rows]
-            counts = terms[rows]
-            # the place of each term in the padded rectangle, and where it is in the flat bag
-            target = np.repeat(np.arange(rows.size) * length + facts - (np.cumsum(counts) - counts), counts)
-            target += np.arange(target.size)
-            origin = np.repeat(bags.start[rows] - (np.cumsum(counts) - counts), counts) + np.arange(target.size)
-            ids.ravel()[target] = bags.ids[origin]
-            weights.ravel()[target] = bags.weights[origin]
-            result[rows] = self._session.run({IDS: ids, WEIGHTS: weights}, [PROBABILITIES])[PROBABILITIES]
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        from aios_core.scoring import kernels
+
+        lengths = np.diff(bags.start) + fact_ids.shape[1]
+        result = {name: np.empty((lengths.size, width), np.float32) for name, width in self._outputs.items()}
+        cells = 0
+        for length, rows in runs(lengths, self._classes):
+            ids, weights = kernels.rectangle(
+                bags.start, bags.ids, bags.weights, fact_ids, fact_weights, rows, length, self._pad
+            )
+            answer = self._session.run({IDS: ids, WEIGHTS: weights}, list(result))
+            for name, values in answer.items():
+                result[name][rows] = values
+            cells += ids.size
+        self.padding.add(int(lengths.sum()), cells)
         return result
 
     @cached_property
+    def _explainer(self) -> Explainer:
+        return Explainer(self._tokenizer, coefficients=self._coefficients, fact_terms=self._encoding.terms)
+
+    @property
     def _coefficients(self) -> npt.NDArray[np.float32]:
         """Read from the graph itself: a second copy beside it could differ from what scores."""
         import onnx

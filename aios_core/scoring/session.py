@@ -8,6 +8,14 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
+from aios_core.errors import ModelError
+
+
+class OutOfMemory(ModelError, MemoryError):
+    """A run needs more memory than there is; fewer rows may fit. A MemoryError like any other to whoever halves batches."""
+
+    code = "model.memory"
+
 
 class Session(Protocol):
     """An ONNX session: named arrays in, the outputs asked for out, all of them where none is named."""

@@ -1,215 +1,125 @@
-"""Texts to weighted term ids, fast and the same in every process and batch.
+r"""Texts to weighted term ids, fast and the same in every process and batch.
 
-What belongs here: the vectorised path from a batch of texts to term occurrences and their weights. What does not: the rules
-of cutting (`analysis.py`), customer facts, padding and sessions (`model.py`).
+What belongs here: batches of texts as bytes, and the choice of memory for each call. What does not: the loops (`kernels.py`),
+the rules of cutting in words (`analysis.py`, which training uses), customer facts, padding and sessions (`linear_text.py`).
 
-Cutting is nearly all of scoring's time, so each distinct white-space token is cut once and remembered as ids; a batch is then
-one dictionary look-up a token and array arithmetic. The memory is bounded: it starts afresh when full, which changes the
-speed and nothing else, since no result depends on what was remembered.
+Cutting costs most, so each distinct white-space token is cut once and remembered. A memory is bounded and starts afresh when
+full, which changes the speed and nothing else. Each call takes a memory of its own, so threads do not wait for each other.
 """
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from aios_core.scoring.analysis import char_ngrams_of, tokens_of, words_of
 from aios_core.scoring.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from aios_core.scoring.kernels import Memory
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-MAX_TOKENS = 250_000
-MAX_IDS = 6_000_000
 
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A batch of texts, lowered, as UTF-8: text i is `data[starts[i]:ends[i]]`. `lengths` are characters before lowering."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Occurrences:
-    """Every known term of a batch where it occurs, in text order within a row.
-
-    `row` and `term` are aligned; `token` is the place of the white-space token (an index into the batch's `tokens`) that the
-    occurrence came from, -1 for word n-grams over several tokens. `tokens` and `token_row` list the batch's tokens.
-    `words` and `unseen` count a row's words and those that no known term contains.
-    """
-
-    rows: int
-    row: Ints
-    term: Ints
-    token: Ints
-    tokens: list[str]
-    token_row: Ints
-    words: Ints
-    unseen: Ints
+    data: npt.NDArray[np.uint8]
+    starts: Ints
+    ends: Ints
+    lengths: Ints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bags:
     """Distinct terms a row with TF-IDF weights, each block (words, characters) of length 1; rows one after the other.
 
-    Row i owns `ids[start[i]:start[i + 1]]`, ascending. `norms` has one length a row and block before division.
+    Row i owns `ids[start[i]:start[i + 1]]`, ascending. `norms` has one length a row and block before division. `words` and
+    `unseen` count a row's words and those that no known term contains.
     """
 
     start: Ints
-    ids: Ints
+    ids: npt.NDArray[np.int32]
     weights: Floats
     norms: Floats
+    words: Ints
+    unseen: Ints
+
+    @property
+    def unseen_share(self) -> Floats:
+        """The share of a row's words that no known term contains; 0 where it has none."""
+        return np.where(self.words > 0, self.unseen / np.maximum(self.words, 1), 0.0)
 
 
 class Tokenizer:
-    """The analysis of one vocabulary. Safe to share between threads, which then take turns."""
+    """The analysis of one vocabulary. Safe to share between threads."""
 
-    def __init__(self, vocabulary: Vocabulary, *, max_tokens: int = MAX_TOKENS) -> None:
+    def __init__(self, vocabulary: Vocabulary, *, max_tokens: int | None = None) -> None:
+        from aios_core.scoring import kernels, lexicon
+
         self.vocabulary = vocabulary
-        self._max_tokens = max_tokens
-        self._chars = {term: i for i, term in enumerate(vocabulary.chars, start=len(vocabulary.words))}
-        self._trie = _WordTrie(vocabulary)
-        self._lock = threading.Lock()
-        self._forget()
+        self.lexicon = lexicon.build_lexicon(vocabulary)
+        self._kernels = kernels
+        self._new_memory = partial(lexicon.new_memory, self.lexicon, tokens=max_tokens or lexicon.TOKENS)
+        self._free: list[Memory] = []
 
-    def occurrences(self, texts: Sequence[str]) -> Occurrences:
-        """Cut a batch of texts. Raises nothing: whatever is unknown is counted, not kept."""
-        lists = [tokens_of(text) for text in texts]
-        tokens = [token for found in lists for token in found]
-        token_row = np.repeat(np.arange(len(texts)), np.array([len(found) for found in lists], np.int64))
-        with self._lock:
-            if len(self._known) > self._max_tokens or self._char_table.size + self._word_table.size > MAX_IDS:
-                self._forget()
-            known, learn = self._known, self._learn
-            ids = np.fromiter((known[t] if t in known else learn(t) for t in tokens), np.int64, len(tokens))
-            place, chars = self._char_table.gather(ids)
-            word_place, words = self._word_table.gather(ids)
-        term, word_token, word_row = self._trie.ngrams(words, word_place, token_row[word_place])
-        unseen = token_row[word_place[words == 0]]
-        return Occurrences(
-            rows=len(texts),
-            row=np.concatenate([word_row, token_row[place]]),
-            term=np.concatenate([term, chars]),
-            token=np.concatenate([word_token, place]),
-            tokens=tokens,
-            token_row=token_row,
-            words=np.bincount(token_row[word_place], minlength=len(texts)),
-            unseen=np.bincount(unseen, minlength=len(texts)),
-        )
-
-    def bags(self, found: Occurrences) -> Bags:
+    def bags(self, texts: Texts) -> Bags:
         """TF-IDF as scikit-learn has it: count x idf, then each block divided by its Euclidean length."""
-        vocabulary = self.vocabulary
-        size = max(vocabulary.size, 1)
-        keys = np.sort(found.row * size + found.term)
-        first = np.flatnonzero(np.diff(keys, prepend=-1))
-        counts = np.diff(first, append=keys.size)
-        row, ids = np.divmod(keys[first], size)
-        weights = counts * vocabulary.idf[ids]
-        block = row * 2 + (ids >= len(vocabulary.words))
-        # bincount adds one after the other: the same sum whatever rows stand around it
-        norms = np.sqrt(np.bincount(block, weights=weights * weights, minlength=found.rows * 2))
-        start = np.searchsorted(row, np.arange(found.rows + 1))
-        return Bags(start=start, ids=ids, weights=weights / norms[block], norms=norms.reshape(-1, 2))
+        rows = texts.starts.size
+        start, norms = np.empty(rows + 1, np.int64), np.empty((rows, 2))
+        words, unseen = np.empty(rows, np.int64), np.empty(rows, np.int64)
+        with self.memory() as memory:
+            ids, weights = self._kernels.bags(
+                self.lexicon, memory, texts.data, texts.starts, texts.ends, start, norms, words, unseen
+            )
+        return Bags(start=start, ids=ids, weights=weights, norms=norms, words=words, unseen=unseen)
 
-    def _forget(self) -> None:
-        self._known: dict[str, int] = {}
-        self._char_table = _Table()
-        self._word_table = _Table()
-
-    def _learn(self, token: str) -> int:
-        chars: list[int] = []
-        if self.vocabulary.char_ngrams is not None:
-            look = self._chars.get
-            grams = char_ngrams_of(token, *self.vocabulary.char_ngrams)
-            chars = [i for i in map(look, grams) if i is not None]
-        self._char_table.append(chars)
-        self._word_table.append([self._trie.component(word) for word in words_of(token)])
-        self._known[token] = number = len(self._known)
-        return number
+    @contextmanager
+    def memory(self) -> Iterator["Memory"]:
+        """A memory that no other call has; it is let go, with what is half done in it, where the call fails."""
+        try:
+            memory = self._free.pop()
+        except IndexError:
+            memory = self._new_memory()
+        yield memory
+        self._free.append(memory)
 
 
-class _Table:
-    """Lists of ids by number, kept end to end so that many are fetched at once."""
+def as_texts(texts: pa.Array | Sequence[str]) -> Texts:
+    """Texts ready to be cut. A null is an empty text. Raises UnicodeDecodeError for an Arrow string that is not UTF-8.
 
-    def __init__(self) -> None:
-        self.size = 0
-        self._count = 0
-        self._values = np.empty(1024, np.int64)
-        self._starts = np.zeros(1024, np.int64)
-
-    def append(self, values: list[int]) -> None:
-        end = self.size + len(values)
-        if end > self._values.size:
-            self._values = np.resize(self._values, max(end, self._values.size * 2))
-        if self._count + 2 > self._starts.size:
-            self._starts = np.resize(self._starts, self._starts.size * 2)
-        self._values[self.size : end] = values
-        self.size = end
-        self._count += 1
-        self._starts[self._count] = end
-
-    def gather(self, numbers: Ints) -> tuple[Ints, Ints]:
-        """All values of these lists, with the place in `numbers` that each came from."""
-        starts = self._starts[numbers]
-        lengths = self._starts[numbers + 1] - starts
-        place = np.repeat(np.arange(numbers.size), lengths)
-        within = np.arange(place.size) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        return place, self._values[starts[place] + within]
-
-
-class _WordTrie:
-    """Word n-grams as paths: a node and a next word give a node, by binary search over sorted keys.
-
-    A component is a word that occurs in any term, numbered from 1; 0 is every other word and leads nowhere.
+    A text in ASCII is lowered as bytes; any other as `str`, since lowering depends on neighbours (Greek final sigma).
     """
+    from aios_core.scoring import kernels
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
-        paths = [term.split(" ") for term in vocabulary.words]
-        names = sorted({word for path in paths for word in path})
-        self._components = {word: i for i, word in enumerate(names, start=1)}
-        self._width = len(names) + 1
-        self._low, self._high = vocabulary.word_ngrams
-        self._levels: list[tuple[Ints, Ints]] = []
-        nodes: dict[tuple[str, ...], int] = {}
-        for depth in range(1, self._high + 1):
-            nodes = self._add_level(paths, depth, nodes)
+    column = _strings(texts)
+    _, offsets, content = column.buffers()
+    bounds = np.frombuffer(offsets, np.int32, len(column) + 1, 4 * column.offset).astype(np.int64)
+    data = np.array(np.frombuffer(content or b"", np.uint8)[bounds[0] : bounds[-1]])
+    bounds -= bounds[0]
+    plain, lengths = np.empty(len(column), np.bool_), np.empty(len(column), np.int64)
+    kernels.lower(data, bounds, plain, lengths)
+    starts, ends = bounds[:-1], bounds[1:]
+    others = np.flatnonzero(~plain)
+    if others.size:
+        # A to Z are lowered already, which changes nothing for their neighbours
+        lowered = [data[starts[i] : ends[i]].tobytes().decode().lower().encode() for i in others]
+        sizes = np.array([len(text) for text in lowered])
+        starts, ends = starts.copy(), ends.copy()
+        ends[others] = data.size + np.cumsum(sizes)
+        starts[others] = ends[others] - sizes
+        data = np.concatenate([data, np.frombuffer(b"".join(lowered), np.uint8)])
+    return Texts(data, starts, ends, lengths)
 
-    def component(self, word: str) -> int:
-        return self._components.get(word, 0)
 
-    def ngrams(self, words: Ints, place: Ints, row: Ints) -> tuple[Ints, Ints, Ints]:
-        """Known n-grams of a run of words: (term, token place or -1, row), ordered by length, then position.
-
-        A word of one token keeps its place; longer n-grams belong to no single token.
-        """
-        terms, places, rows = [], [], []
-        node = np.zeros(words.size, np.int64)
-        for depth, (keys, found_terms) in enumerate(self._levels, start=1):
-            count = max(words.size - depth + 1, 0)
-            node = node[:count]
-            key = node * self._width + words[depth - 1 :]
-            at = np.searchsorted(keys, key) if keys.size else np.zeros(count, np.int64)
-            hit = np.zeros(count, bool) if not keys.size else keys[np.minimum(at, keys.size - 1)] == key
-            hit &= (row[:count] == row[depth - 1 :]) & (node >= 0)
-            node = np.where(hit, at, -1)
-            good = np.flatnonzero(hit)
-            good = good[found_terms[at[good]] >= 0]
-            terms.append(found_terms[at[good]])
-            places.append(place[good] if depth == 1 else np.full(good.size, -1, np.int64))
-            rows.append(row[good])
-        return np.concatenate(terms), np.concatenate(places), np.concatenate(rows)
-
-    def _add_level(
-        self, paths: list[list[str]], depth: int, parents: dict[tuple[str, ...], int]
-    ) -> dict[tuple[str, ...], int]:
-        terms: dict[tuple[str, ...], int] = {}
-        for number, path in enumerate(paths):
-            if len(path) >= depth:
-                prefix = tuple(path[:depth])
-                terms[prefix] = number if len(path) == depth else terms.get(prefix, -1)
-        parent: dict[tuple[str, ...], int] = parents if depth > 1 else {(): 0}
-        keyed = sorted(
-            (parent[prefix[:-1]] * self._width + self._components[prefix[-1]], prefix, term)
-            for prefix, term in terms.items()
-        )
-        self._levels.append(
-            (np.array([k for k, _, _ in keyed], np.int64), np.array([t for _, _, t in keyed], np.int64))
-        )
-        return {prefix: index for index, (_, prefix, _) in enumerate(keyed)}
+def _strings(texts: pa.Array | Sequence[str]) -> pa.StringArray:
+    column = texts if isinstance(texts, pa.Array) else pa.array(texts, pa.string())
+    column = column if column.type == pa.string() else column.cast(pa.string())
+    return pc.fill_null(column, "") if column.null_count else column

@@ -11,6 +11,9 @@ from aios_core.automation import Automation
 from aios_core.training.assess import Assessed
 
 LICENCE = "The model contains terms of its training data and shares that data's licence; AIOS adds no terms of its own."
+WORDING = (
+    "It reads wording, not meaning: a problem in unseen words is scored by what little it recognises (`unseen_share`)."
+)
 FEW_ROWS = 30
 
 
@@ -35,17 +38,27 @@ def card(assessed: Assessed, *, automation: Automation, snapshot_id: str, reads:
         "held_back": assessed.metrics,
         "out_of_fold": assessed.out_of_fold,
         "by_class": assessed.by_class,
+        "novelty": _novelty(assessed),
         "notes": list(assessed.notes),
-        "limits": limits(assessed),
+        "limits": limits(assessed, reads),
     }
 
 
-def limits(assessed: Assessed) -> list[str]:
-    """What the numbers do not cover, in sentences."""
+def _novelty(assessed: Assessed) -> dict[str, Any] | None:
+    measured = assessed.novelty
+    return None if measured is None else {**measured.to_json(), "sentences": measured.sentences}
+
+
+def _novelty_lines(novelty: Mapping[str, Any] | None) -> list[str]:
+    return [] if novelty is None else ["## Novelty", "", *(f"- {sentence}" for sentence in novelty["sentences"]), ""]
+
+
+def limits(assessed: Assessed, reads: Mapping[str, Any]) -> list[str]:
+    """What the numbers do not cover, in sentences. `reads` may have a `limit` of the kind's own."""
     few = [name for name, rows in assessed.rows_by_class.items() if rows < FEW_ROWS]
     unmeasured = [entry["class"] for entry in assessed.by_class if not entry["rows"]]
     found = [
-        "It reads wording, not meaning: a problem in unseen words is scored by what little it recognises (`unseen_share`).",
+        reads.get("limit", WORDING),
         f"It was measured on tickets until {assessed.period[1].date()}; later products, campaigns or rules are not covered.",
         "A confidence is a share of past tickets that turned out right at that score, not a promise for one ticket.",
         "The labels are what agents and reviewers decided; their mistakes are in it and in its metrics.",
@@ -99,6 +112,7 @@ def card_markdown(content: dict[str, Any]) -> str:
             for entry in content["by_class"]
         ),
         "",
+        *_novelty_lines(content["novelty"]),
         "## Limits",
         "",
         *(f"- {limit}" for limit in content["limits"]),

@@ -13,6 +13,7 @@ from aios_core.training.calibration import calibration_error, log_loss, operatin
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 TARGETS = (0.95, 0.97, 0.98, 0.99)
 
@@ -55,7 +56,9 @@ def by_class(probabilities: Floats, labels: Ints, classes: Sequence[str]) -> lis
     ]
 
 
-def at_targets(curve: Mapping[str, Sequence[float]], probabilities: Floats, labels: Ints) -> list[dict[str, Any]]:
+def at_targets(
+    curve: Mapping[str, Sequence[float]], probabilities: Floats, labels: Ints, novel: Mask | None = None
+) -> list[dict[str, Any]]:
     """For each accuracy target: the threshold that `curve` gives, and what it does on rows the curve has not seen."""
     confidence = probabilities.max(axis=1).round(6)
     correct = probabilities.argmax(axis=1) == labels
@@ -66,6 +69,7 @@ def at_targets(curve: Mapping[str, Sequence[float]], probabilities: Floats, labe
             found.append({"target": target, "threshold": None, "coverage": 0.0, "accuracy": None})
             continue
         above = confidence >= min(good)
+        above = above if novel is None else above & ~novel
         accuracy = round(float(correct[above].mean()), 6) if above.any() else None
         found.append(
             {"target": target, "threshold": min(good), "coverage": round(float(above.mean()), 6), "accuracy": accuracy}
@@ -73,6 +77,10 @@ def at_targets(curve: Mapping[str, Sequence[float]], probabilities: Floats, labe
     return found
 
 
-def curve_of(probabilities: Floats, labels: Ints) -> dict[str, list[float]]:
-    """The operating curve of these rows."""
-    return operating_curve(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels)
+def curve_of(probabilities: Floats, labels: Ints, novel: Mask | None = None) -> dict[str, list[float]]:
+    """The operating curve of these rows. Novel ones are never automated: they count in no accuracy, but in what is not covered."""
+    known = np.ones(labels.size, bool) if novel is None else ~novel
+    shown = probabilities[known]
+    curve = operating_curve(shown.max(axis=1), shown.argmax(axis=1) == labels[known])
+    share = float(known.mean())
+    return {**curve, "coverage": [round(covered * share, 6) for covered in curve["coverage"]]}

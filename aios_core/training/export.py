@@ -4,6 +4,9 @@ What belongs here: this kind's graph, fitted state and part of the manifest. Wha
 and storing (`resources/registry.py`).
 """
 
+import numpy as np
+import numpy.typing as npt
+
 from aios_core.automation import Automation
 from aios_core.features.build import PREFIX
 from aios_core.scoring.buckets import SMALLEST
@@ -17,12 +20,14 @@ def export(fitted: Fitted, *, automation: Automation, snapshot_id: str) -> dict[
     """Relative path -> content of every file of the version."""
     linear, vocabulary, assessed = fitted.linear, fitted.vocabulary, fitted.assessed
     facts = [f"{fact.name} ({fact.kind})" for fact in fitted.encoding.facts]
-    graph = bag_graph(linear.coefficients, linear.intercepts, temperature=assessed.temperature)
+    column = wording_column(fitted)
+    graph = bag_graph(linear.coefficients, linear.intercepts, temperature=assessed.temperature, wording=column)
+    measured = assessed.novelty.to_json() if assessed.novelty else {}
     return version_files(
         assessed,
         automation=automation.model_copy(update={"model": fitted.model, "features": fitted.features}),
         snapshot_id=snapshot_id,
-        own={MODEL_FILE: graph, **vocabulary.to_files()},
+        own={MODEL_FILE: graph, **vocabulary.to_files(), **fitted.novelty.to_files()},
         said={
             "inputs": ["text", *(PREFIX + fact.name for fact in fitted.encoding.facts)],
             "customer": fitted.encoding.to_json(),
@@ -33,7 +38,8 @@ def export(fitted: Fitted, *, automation: Automation, snapshot_id: str) -> dict[
                 "chars": len(vocabulary.chars),
                 "smallest_bucket": SMALLEST,
             },
-            "onnx": graph_interface(len(assessed.classes)),
+            "onnx": graph_interface(len(assessed.classes), wording=column.shape[1]),
+            "novelty": {**measured, **fitted.novelty.to_json()},
         },
         reads={
             "summary": f"{len(vocabulary.words):,} word and {len(vocabulary.chars):,} character n-grams, {len(facts)} customer facts",
@@ -43,3 +49,8 @@ def export(fitted: Fitted, *, automation: Automation, snapshot_id: str) -> dict[
             "customer": facts,
         },
     )
+
+
+def wording_column(fitted: Fitted) -> npt.NDArray[np.float64]:
+    """Ids x 1: what each id's weight is multiplied with for a row's surprise; customer facts are no words."""
+    return np.concatenate([fitted.words.column(fitted.vocabulary), np.zeros(fitted.encoding.size)])[:, None]

@@ -7,16 +7,22 @@ Equal fits give equal bytes, so there is no time stamp in any file: the registry
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from aios_core.automation import Automation
-from aios_core.scoring.model import FORMAT, MANIFEST_FILE
+from aios_core.lifecycle.evaluation import EVALUATION_FILE, evaluation_bytes
+from aios_core.scoring.engine import OpenSession
+from aios_core.scoring.golden import GOLDEN_FILE, PROBABILITIES
+from aios_core.scoring.model import FORMAT, MANIFEST_FILE, ScoringModel
 from aios_core.training.assess import Assessed
 from aios_core.training.card import card, card_markdown
+from aios_core.training.golden import golden_rows
 from aios_core.training.plots import calibration_plot
 from aios_core.training.reference import reference_parquet
 
@@ -44,6 +50,7 @@ def version_files(
         CARD_TEXT: card_markdown(content).encode(),
         PLOT_FILE: calibration_plot(assessed.reliability, assessed.operating_curve),
         REFERENCE_FILE: reference_parquet(assessed),
+        EVALUATION_FILE: evaluation_bytes(assessed.evaluation),
     }
     files[MANIFEST_FILE] = as_json(
         {
@@ -66,11 +73,26 @@ def version_files(
                 "last_ticket": assessed.period[1].isoformat(),
                 "notes": list(assessed.notes),
             },
+            **({"novelty": assessed.novelty.to_json()} if assessed.novelty else {}),
             **said,
             "checksums": {path: hashlib.sha256(content).hexdigest() for path, content in sorted(files.items())},
         }
     )
     return files
+
+
+def with_golden(files: Mapping[str, bytes], features: pa.Table, open_session: OpenSession) -> dict[str, bytes]:
+    """The version with golden rows like `features`, and the probabilities that its own graph gives for them."""
+    import pyarrow.parquet as pq
+
+    rows = golden_rows(features)
+    scored = ScoringModel.from_files(files, open_session).score_batch(rows)
+    buffer = io.BytesIO()
+    pq.write_table(rows.append_column(PROBABILITIES, scored.column("probabilities")), buffer, compression="zstd")
+    manifest = json.loads(files[MANIFEST_FILE])
+    content = buffer.getvalue()
+    manifest["checksums"] = manifest["checksums"] | {GOLDEN_FILE: hashlib.sha256(content).hexdigest()}
+    return {**files, GOLDEN_FILE: content, MANIFEST_FILE: as_json(manifest)}
 
 
 def as_json(content: Mapping[str, Any]) -> bytes:

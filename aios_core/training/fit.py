@@ -8,7 +8,7 @@ it may be. The kept model has seen more, so thresholds from the others err on th
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,15 @@ import pyarrow as pa
 from aios_core.automation import Features, LinearTextModel
 from aios_core.errors import ModelError
 from aios_core.features.encoding import CustomerEncoding, fit_encoding
-from aios_core.scoring.tokenizer import Tokenizer
 from aios_core.scoring.vocabulary import Vocabulary
+from aios_core.scoring.wording import METHOD, BagNovelty
 from aios_core.training.assess import Assessed, FoldScores, assess
+from aios_core.training.calibration import fit_temperature
 from aios_core.training.corpus import Corpus, count_terms, select_terms, weigh
 from aios_core.training.folds import Fold, group_rows, plan_folds
 from aios_core.training.linear import Linear, fit_linear
 from aios_core.training.rows import Labelled, usable_rows
+from aios_core.training.wording import Read, WordModel, fit_bag_novelty, fit_word_model, read_texts
 
 Ints = npt.NDArray[np.int64]
 Progress = Callable[[str], None]
@@ -40,6 +42,8 @@ class Fitted:
     encoding: CustomerEncoding
     linear: Linear
     classifier: Any
+    words: WordModel
+    novelty: BagNovelty
     assessed: Assessed
 
 
@@ -83,18 +87,29 @@ def _fit_and_score(data: _Data, model: LinearTextModel, spec: Features, say: Pro
     say(f"fitting {len(plan.folds) + 1} times: the newest {plan.newest.score.size:,} rows held back, "
         f"{len(plan.parts)} folds over the older ones, and all rows")  # fmt: skip
     everything = np.arange(data.labels.size)
-    vocabulary, encoding, linear, classifier = _keep(data, everything, model, spec)
-    newest, *parts = (_score_fold(data, fold, model, spec) for fold in plan.folds)
+    selection, encoding, linear, classifier = _fit_rows(data, everything, model, spec)
+    words = fit_word_model(data.corpus, selection, everything)
+    scored = [_score_fold(data, fold, model, spec) for fold in plan.folds]
     say("calibrating")
+    novelty, temperature, (newest, *parts) = _with_novelty(data.labels, scored, words)
     slow = "the classifier stopped before it converged; a smaller `regularization` may help"
     return Fitted(
         model=model,
         features=spec,
-        vocabulary=vocabulary,
+        vocabulary=selection.vocabulary,
         encoding=encoding,
         linear=linear,
         classifier=classifier,
-        assessed=assess(data.labelled, newest=newest, parts=parts, notes=() if linear.converged else (slow,)),
+        words=words,
+        novelty=novelty,
+        assessed=assess(
+            data.labelled,
+            newest=newest,
+            parts=parts,
+            notes=() if linear.converged else (slow,),
+            temperature=temperature,
+            novelty_method=METHOD,
+        ),
     )
 
 
@@ -124,16 +139,24 @@ def _fit_rows(
     return selection, encoding, linear, classifier
 
 
-def _keep(
-    data: _Data, rows: Ints, model: LinearTextModel, spec: Features
-) -> tuple[Vocabulary, CustomerEncoding, Linear, Any]:
-    selection, encoding, linear, classifier = _fit_rows(data, rows, model, spec)
-    return selection.vocabulary, encoding, linear, classifier
-
-
-def _score_fold(data: _Data, fold: Fold, model: LinearTextModel, spec: Features) -> FoldScores:
+def _score_fold(data: _Data, fold: Fold, model: LinearTextModel, spec: Features) -> tuple[FoldScores, Read]:
+    """The fold's scores without novelty, and its texts as its own words read them."""
     selection, encoding, linear, _ = _fit_rows(data, fold.train, model, spec)
     margins = linear.margins(_weighted(data, fold.score, selection, encoding))
-    found = Tokenizer(selection.vocabulary).occurrences([data.texts[row] for row in fold.score])
-    unseen = np.where(found.words > 0, found.unseen / np.maximum(found.words, 1), 0.0)
-    return FoldScores(rows=fold.score, margins=margins, unseen_share=unseen)
+    words = fit_word_model(data.corpus, selection, fold.train)
+    read = read_texts([data.texts[row] for row in fold.score], selection.vocabulary, words)
+    return FoldScores(rows=fold.score, margins=margins, unseen_share=read.unseen_share), read
+
+
+def _with_novelty(
+    labels: Ints, scored: Sequence[tuple[FoldScores, Read]], words: WordModel
+) -> tuple[BagNovelty, float, list[FoldScores]]:
+    """The novelty fitted over all folds, the temperature of their margins, and the folds with their raw novelty."""
+    folds = [fold for fold, _ in scored]
+    rows = np.concatenate([fold.rows for fold in folds])
+    margins = np.concatenate([fold.margins for fold in folds])
+    temperature = fit_temperature(margins, labels[rows])
+    read = [own for _, own in scored]
+    novelty, raw = fit_bag_novelty(margins, labels[rows], read, temperature=temperature, unseen_surprise=words.unseen)
+    parts = np.split(raw, np.cumsum([fold.rows.size for fold in folds])[:-1])
+    return novelty, temperature, [replace(fold, novelty=own) for fold, own in zip(folds, parts, strict=True)]

@@ -5,13 +5,16 @@ What belongs here: choosing at most 5,000 rows that have the distribution of all
 """
 
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from aios_core.training.assess import Assessed
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MAX_ROWS = 5_000
 MIN_ROWS = 1_000
@@ -31,18 +34,22 @@ def reference_parquet(assessed: Assessed) -> bytes:
 
     by_age = pc.sort_indices(assessed.scored.column("created_at"), sort_keys=[("", "descending")])
     newest = by_age.slice(0, max(int(len(by_age) * NEWEST_SHARE), MIN_ROWS))
-    frame = representative(monitor_columns(assessed.scored.take(newest), assessed.scores.take(newest)).to_pandas(), MAX_ROWS)
+    frame = representative(
+        monitor_columns(assessed.scored.take(newest), assessed.scores.take(newest)).to_pandas(), MAX_ROWS
+    )
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), buffer, compression="zstd")
     return buffer.getvalue()
 
 
-def representative(frame: pd.DataFrame, rows: int) -> pd.DataFrame:
+def representative(frame: "pd.DataFrame", rows: int) -> "pd.DataFrame":
     """At most `rows` rows whose columns, each for itself, have the quantiles and shares of the whole.
 
     Columns are drawn apart: each is sorted and read at evenly spaced ranks (nulls sort last and keep their share). That puts the
     population stability index within 0.001 of the whole where a random sample is off by 0.08, and no row is a real ticket's.
     """
+    import pandas as pd
+
     if len(frame) <= rows:
         return frame.reset_index(drop=True)
     ranks = ((np.arange(rows) + 0.5) * len(frame) / rows).astype(np.int64)

@@ -4,7 +4,7 @@ What belongs here: the one way in for every kind. What does not: any kind's own 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -40,7 +40,10 @@ class Trained:
 
 def train(task: Task) -> Trained:
     """Fit, assess, export and compare. Raises ModelError where there is too little to learn from."""
-    return TRAINERS[task.automation.model.kind](task)
+    from aios_core.training.files import with_golden
+
+    trained = TRAINERS[task.automation.model.kind](task)
+    return replace(trained, files=with_golden(trained.files, task.features, task.open_session))
 
 
 def _linear_text(task: Task) -> Trained:
@@ -62,4 +65,34 @@ def _linear_text(task: Task) -> Trained:
     return Trained(files=files, agreement=parity(fitted, files, task.features, task.open_session))
 
 
-TRAINERS: Mapping[str, Callable[[Task], Trained]] = {"linear_text": _linear_text}
+def _tabular(task: Task) -> Trained:
+    from aios_core.training.tabular.train import train_tabular
+
+    return train_tabular(task)
+
+
+def _foreign(task: Task) -> Trained:
+    from aios_core.training.foreign.train import train_foreign
+
+    return train_foreign(task)
+
+
+def _encoder(task: Task) -> Trained:
+    from aios_core.training.encoder.train import train_encoder
+
+    return train_encoder(task)
+
+
+def _cascade(task: Task) -> Trained:
+    from aios_core.training.cascade import train_cascade
+
+    return train_cascade(task)
+
+
+TRAINERS: Mapping[str, Callable[[Task], Trained]] = {
+    "linear_text": _linear_text,
+    "tabular": _tabular,
+    "onnx": _foreign,
+    "encoder": _encoder,
+    "cascade": _cascade,
+}

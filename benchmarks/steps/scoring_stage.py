@@ -11,6 +11,7 @@ from benchmarks.measuring import timed
 from benchmarks.steps.training import FOLDER
 from benchmarks.workspace import MODEL_VERSION, Workspace
 from resources.lake import Lake
+from resources.placement import summary
 from resources.runtime import open_session
 
 
@@ -29,7 +30,7 @@ def run(workspace: Workspace) -> dict[str, Any]:
     return {
         **watch.figures(rows),
         "batch_size": automation.model.batch_size,
-        "providers": list(model.providers),
+        "placement": summary(model),
     }
 
 

@@ -9,10 +9,12 @@ import dagster as dg
 from aios_assets import jobs, naming
 from aios_assets.training import _register
 from aios_core.training.export import export
+from aios_core.training.files import with_golden
 from aios_core.training.fit import fit
 from aios_core.training.snapshot import snapshot_from_bytes
 from resources.modes import ModeStore
 from resources.monitoring import Incident, MonitorStore
+from resources.runtime import open_session
 from tests.aios_assets import small_desk
 from tests.aios_assets.conftest import Desk
 from tests.aios_assets.small_desk import MONDAY, TUESDAY, swapped
@@ -33,9 +35,8 @@ def plant_version_trained_on_wrong_labels(desk: Desk) -> int:
         features_spec=automation.features,
         queues=automation.queue_names,
     )
-    version = _register(
-        registry, automation, export(fitted, automation=automation, snapshot_id=snapshot), snapshot_id=snapshot
-    )
+    files = with_golden(export(fitted, automation=automation, snapshot_id=snapshot), table, open_session)
+    version = _register(registry, automation, files, snapshot_id=snapshot)
     registry.move(
         name="desk",
         alias="champion",

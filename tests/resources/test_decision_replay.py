@@ -15,6 +15,7 @@ from aios_core.errors import ModelError
 from aios_core.scoring.model import read_manifest
 from aios_core.scoring.stream import score_stream
 from aios_core.training.export import export
+from aios_core.training.files import with_golden
 from aios_core.training.fit import fit
 from resources.database import Database
 from resources.decisions import DecisionStore
@@ -22,6 +23,7 @@ from resources.lake import Lake
 from resources.ledger import Ledger
 from resources.policy import RegoPolicy
 from resources.registry import Registry
+from resources.runtime import open_session
 from tests.aios_core.decisions.making import features
 from tests.resources.deciding import CLASSES, NOW, automation, ticket
 
@@ -63,7 +65,7 @@ def registry(database: Database, tmp_path: Path) -> Registry:
     rows, labels = world(240)
     fitted = fit(features(rows), labels, model=CARE.model, features_spec=CARE.features, queues=CARE.queue_names)
     made = Registry(database, lake=Lake(tmp_path))
-    files = export(fitted, automation=CARE, snapshot_id="s1")
+    files = with_golden(export(fitted, automation=CARE, snapshot_id="s1"), features(rows), open_session)
     manifest = read_manifest(files)
     version = made.register(
         name=CARE.model_name,

@@ -21,7 +21,7 @@ def test_folders_of_automations_are_a_path_like_list(tmp_path: Path) -> None:
     assert found.automations == (tmp_path / "a", tmp_path / "b")
 
 
-@pytest.mark.parametrize("name", ["AIOS_DEPLOYMENT", "AIOS_ACCELERATOR"])
+@pytest.mark.parametrize("name", ["AIOS_DEPLOYMENT", "AIOS_ACCELERATOR", "AIOS_EXECUTOR"])
 def test_a_setting_outside_its_choices_is_named_with_them(name: str) -> None:
     with pytest.raises(ConfigurationError, match=f"{name} is `moon`; it must be one of .*"):
         deployment({name: "moon"})
@@ -34,8 +34,20 @@ def test_a_deployment_survives_its_way_through_another_process_environment(tmp_p
         "AIOS_GATEWAY_URL": "http://127.0.0.1:9999/",
         "AIOS_DATABASE_URL": "postgresql://db/aios",
         "AIOS_DEPLOYMENT": "staging",
+        "AIOS_ACCELERATOR": "cuda",
+        "AIOS_EXECUTOR": "kubernetes",
+        "AIOS_SCORING_POD": str(tmp_path / "pod.yaml"),
+        "AIOS_DAYS_PER_RUN": "7",
+        "AIOS_SHARDS_PER_DAY": "4",
     }
     assert deployment(environment(deployment(told))) == deployment(told)
+
+
+@pytest.mark.parametrize("name", ["AIOS_DAYS_PER_RUN", "AIOS_SHARDS_PER_DAY"])
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5"])
+def test_a_count_that_is_none_is_refused(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} is `{value}`; give a whole number"):
+        deployment({name: value})
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import pytest
 
 from aios_core.errors import ModelError
 from aios_core.scoring.model import MANIFEST_FILE, MODEL_FILE
-from aios_core.training.export import export
 from aios_core.training.files import CARD_FILE
 from resources.lake import Lake, LakeError
 from resources.ledger import Ledger
+from resources.placement import summary
 from resources.registry import DamagedModel, Registry, UnknownModel
-from tests.aios_core.training.making import automation, small, small_files
+from tests.aios_core.training.making import small, small_files, small_version
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 FILES = small_files()
@@ -29,7 +29,7 @@ def registry(database, lake):
 
 def variant(number):
     """The same model exported from another snapshot: other content, another version."""
-    return export(small()[0], automation=automation(), snapshot_id=f"snap{number}")
+    return small_version(f"snap{number}")
 
 
 def register(registry, files=FILES, name="triage"):
@@ -95,7 +95,7 @@ def test_a_loaded_version_scores_and_is_kept_ready(registry):
     _, new, labels = small()
     model = registry.load(name="triage", version=version, accelerator="cpu")
     scored = model.score_batch(new)
-    assert (model.name, model.version, model.providers) == ("triage", 1, ("CPUExecutionProvider",))
+    assert (model.name, model.version, list(summary(model))) == ("triage", 1, ["CPUExecutionProvider"])
     assert scored.column("model_version")[0].as_py() == 1
     assert sum(a == b for a, b in zip(scored.column("queue").to_pylist(), labels, strict=True)) > 170
     assert registry.load(name="triage", version=version, accelerator="cpu") is model

@@ -6,7 +6,16 @@ from datetime import date
 import pytest
 
 from aios_core.monitoring.verdict import Remedy
-from sensors.requests import collect_finished, monitor_decided, narrow, retrain, rollback, score_undecided
+from sensors.requests import (
+    collect_finished,
+    monitor_decided,
+    move_on,
+    narrow,
+    retrain,
+    rollback,
+    score_undecided,
+    shadow_undone,
+)
 
 MONDAY, TUESDAY, FRIDAY = date(2026, 11, 16), date(2026, 11, 17), date(2026, 11, 20)
 
@@ -79,3 +88,18 @@ def test_held_queues_are_those_that_the_judge_names_and_a_stop_asks_for_no_retra
     [stop] = narrow(Remedy(kind="stop", reason="r", queues=("*",)), assessment=4)
     assert (stop.config["queues"], stop.config["remedy"], stop.config["retrain"]) == (["*"], "stop", False)
     assert stop.run_key != request.run_key
+
+
+def test_what_the_shadow_has_not_scored_is_one_run_and_another_shadow_begins_anew() -> None:
+    assert shadow_undone([], version=2) == []
+    [request] = shadow_undone([(TUESDAY, 9), (MONDAY, 4)], version=2)
+    assert (request.first_day, request.last_day) == (MONDAY, TUESDAY)
+    assert request.run_key != shadow_undone([(TUESDAY, 9), (MONDAY, 4)], version=3)[0].run_key
+
+
+def test_a_stage_is_looked_at_again_when_there_is_more_to_judge_it_by_and_every_hour() -> None:
+    [look] = move_on("canary", version=2, tenths=8, hours=3)
+    assert [look] == move_on("canary", version=2, tenths=8, hours=3)
+    assert look.config == {"stage": "canary", "version": 2}
+    keys = {move_on("canary", version=2, tenths=t, hours=h)[0].run_key for t, h in [(9, 3), (8, 4)]}
+    assert len(keys | {look.run_key}) == 3

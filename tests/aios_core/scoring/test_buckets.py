@@ -20,6 +20,13 @@ def test_a_bucket_depends_on_its_row_alone(counts):
     assert bucket_lengths(counts).tolist() == alone
 
 
+@given(st.integers(0, 1_000_000))
+def test_a_row_alone_has_the_same_bucket_as_among_others(count):
+    ((length, rows),) = runs(np.array([count], np.int64), 3)
+    assert length == bucket_lengths(np.array([count, 7], np.int64))[0]
+    assert rows.tolist() == [0]
+
+
 @given(COUNTS, st.integers(2, 100))
 def test_every_row_is_in_one_run_of_its_own_length_and_runs_stay_small(counts, classes):
     seen = []

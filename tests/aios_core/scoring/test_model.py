@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aios_core.errors import ModelError
 from aios_core.scoring.model import MANIFEST_FILE, MODEL_FILE, ScoringModel
 from aios_core.scoring.schema import SCORE_SCHEMA
-from aios_core.scoring.tokenizer import Tokenizer
+from aios_core.scoring.tokenizer import Tokenizer, as_texts
 from aios_core.scoring.triton import triton_config
 from resources.runtime import open_session
 from tests.aios_core.training.making import FACTS, TOPICS, small, small_files, table, tickets
@@ -90,7 +90,7 @@ def test_a_words_weight_is_all_that_it_and_its_letters_add_to_the_log_odds():
     (scored,) = MODEL.score_batch(table(["invoice"], facts=[{}], spec=FACTS), explain=9).to_pylist()
     queue = fitted.assessed.classes.index(scored["queue"])
     tokenizer = Tokenizer(fitted.vocabulary)
-    bag = tokenizer.bags(tokenizer.occurrences(["invoice"]))
+    bag = tokenizer.bags(as_texts(["invoice"]))
     whole = float(bag.weights @ fitted.linear.coefficients[bag.ids, queue]) * fitted.assessed.temperature
     shown = {entry["term"]: entry["weight"] for entry in scored["terms"]}
     assert shown["invoice"] == pytest.approx(whole, abs=1e-3)
@@ -145,6 +145,9 @@ def test_the_triton_configuration_states_the_graphs_true_inputs_and_outputs():
     assert 'name: "triage"' in text
     for tensor in graph.input:
         assert f'name: "{tensor.name}" data_type: {types[tensor.type.tensor_type.elem_type]} dims: [ -1 ]' in text
-    (output,) = graph.output
-    assert f'name: "{output.name}" data_type: TYPE_FP32 dims: [ {len(TOPICS)} ]' in text
-    assert {node.op_type for node in graph.node} <= {"Gather", "Unsqueeze", "MatMul", "Squeeze", "Add", "Softmax"}
+    widths = {output.name: output.type.tensor_type.shape.dim[1].dim_value for output in graph.output}
+    assert widths == {"probabilities": len(TOPICS), "logits": len(TOPICS), "wording": 1}
+    for name, width in widths.items():
+        assert f'name: "{name}" data_type: TYPE_FP32 dims: [ {width} ]' in text
+    dense = {"Gather", "Unsqueeze", "MatMul", "Squeeze", "Split", "Add", "Softmax"}
+    assert {node.op_type for node in graph.node} <= dense

@@ -9,7 +9,9 @@ import pyarrow as pa
 from aios_core.automation import Automation, CrmFeature, Features, LinearTextModel, Training
 from aios_core.features.build import feature_schema
 from aios_core.training.export import export
+from aios_core.training.files import with_golden
 from aios_core.training.fit import Fitted, fit
+from resources.runtime import open_session
 
 START = datetime(2025, 3, 1, tzinfo=UTC)
 FACTS = Features(
@@ -97,4 +99,10 @@ def small() -> tuple[Fitted, pa.Table, tuple[str, ...]]:
 @cache
 def small_files() -> dict[str, bytes]:
     """The exported version of `small`."""
-    return export(small()[0], automation=automation(), snapshot_id="snap1")
+    return small_version("snap1")
+
+
+def small_version(snapshot_id: str) -> dict[str, bytes]:
+    """`small` exported from a snapshot of this name: other content, another version."""
+    fitted, new, _ = small()
+    return with_golden(export(fitted, automation=automation(), snapshot_id=snapshot_id), new, open_session)

@@ -10,8 +10,8 @@ import pytest
 
 from aios_core.scoring.model import MANIFEST_FILE, MODEL_FILE, ScoringModel
 from aios_core.training import reference
-from aios_core.training.export import export
-from aios_core.training.files import CARD_FILE, CARD_TEXT, PLOT_FILE, REFERENCE_FILE
+from aios_core.training.export import export, wording_column
+from aios_core.training.files import CARD_FILE, CARD_TEXT, PLOT_FILE, REFERENCE_FILE, with_golden
 from aios_core.training.graph import bag_graph
 from aios_core.training.parity import parity
 from aios_core.training.reference import representative
@@ -52,7 +52,10 @@ def test_scikit_learn_and_the_version_agree_on_text_that_nobody_would_write():
 def test_a_version_that_disagrees_is_found_out():
     fitted, new, _ = small()
     other = bag_graph(
-        fitted.linear.coefficients[:, ::-1], fitted.linear.intercepts, temperature=fitted.assessed.temperature
+        fitted.linear.coefficients[:, ::-1],
+        fitted.linear.intercepts,
+        temperature=fitted.assessed.temperature,
+        wording=wording_column(fitted),
     )
     agreement = parity(fitted, FILES, new, lambda _: open_session(other))
     assert not agreement.agrees
@@ -62,7 +65,10 @@ def test_a_version_that_disagrees_is_found_out():
 def test_a_slightly_wrong_temperature_is_found_out():
     fitted, new, _ = small()
     other = bag_graph(
-        fitted.linear.coefficients, fitted.linear.intercepts, temperature=fitted.assessed.temperature * 1.01
+        fitted.linear.coefficients,
+        fitted.linear.intercepts,
+        temperature=fitted.assessed.temperature * 1.01,
+        wording=wording_column(fitted),
     )
     agreement = parity(fitted, FILES, new, lambda _: open_session(other))
     assert agreement.label_mismatches == 0
@@ -70,8 +76,8 @@ def test_a_slightly_wrong_temperature_is_found_out():
 
 
 def test_equal_fits_give_equal_bytes():
-    fitted, _, _ = small()
-    assert export(fitted, automation=automation(), snapshot_id="snap1") == FILES
+    fitted, new, _ = small()
+    assert with_golden(export(fitted, automation=automation(), snapshot_id="snap1"), new, open_session) == FILES
 
 
 def test_the_manifest_says_what_a_reader_needs():

@@ -1,0 +1,1 @@
+"""The kind `tabular`: fitting, exporting and comparing models over customer facts."""
