@@ -29,9 +29,8 @@ Scalar = Any  # an int, an unsigned one or a float: which of numba's, it finds o
 FNV_OFFSET = np.uint64(0xCBF29CE484222325)
 FNV_PRIME = np.uint64(0x100000001B3)
 DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
-MAX_PROBES = (
-    64  # a token that meets so many others is cut anew each time: texts made to collide cost what new ones cost
-)
+# a token that meets so many others is cut anew each time: texts made to collide cost what new ones cost
+MAX_PROBES = 64
 LONGEST_KEPT = 64  # bytes of a token that is remembered; longer ones hardly come twice
 LONGEST_NAME = 80  # characters of a term that are shown
 

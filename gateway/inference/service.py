@@ -24,8 +24,8 @@ from gateway.tracing import Trace, trace_of
 ROUTE = "/v2/models/{model}/infer"
 MAX_BODY = 8 * 1024 * 1024
 MAX_PATHS = 1_000
-# Who is refused and asks again at once, whatever Retry-After says, asks 50 times a second instead of 1,000: refusing must not take
-# the time that answering needs.
+# Who is refused and asks again at once, whatever Retry-After says, can do so 50 times a second and no more: refusing must not take the
+# time that answering needs.
 BUSY_PAUSE = 0.02
 HEADER_LENGTH = b"inference-header-content-length"
 OCTETS = b"application/octet-stream"

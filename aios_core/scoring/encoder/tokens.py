@@ -7,7 +7,7 @@ window is a sequence of its own, with the special tokens that a whole text would
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,9 +53,7 @@ class Tokens:
         if self._room < 1:
             raise ModelError(f"windows of {max_tokens} tokens have no room beside the special ones; raise `max_tokens`")
         self.pad: int = _pad(content)
-        unknown = json.loads(content)["model"].get("unk_token")
-        found = self._tokenizer.token_to_id(unknown) if isinstance(unknown, str) else None
-        self._unknown: int = -1 if found is None else found
+        self._unknown = self._unknown_id(json.loads(content)["model"])
         self.vocabulary: int = self._tokenizer.get_vocab_size()
 
     def windows(self, texts: Sequence[str]) -> Windows:
@@ -87,6 +85,12 @@ class Tokens:
         inner = max(length - self._before.size - self._after.size, 1)
         ids = rng.integers(0, self.vocabulary, (count, inner))
         return np.hstack([np.tile(self._before, (count, 1)), ids, np.tile(self._after, (count, 1))]).astype(np.int64)
+
+    def _unknown_id(self, model: Mapping[str, Any]) -> int:
+        """Of the token that stands for what the vocabulary lacks: word pieces name it, unigrams number it; -1 where there is none."""
+        named, numbered = model.get("unk_token"), model.get("unk_id")
+        found = self._tokenizer.token_to_id(named) if isinstance(named, str) else numbered
+        return -1 if found is None else int(found)
 
     def _special(self) -> tuple[Ints, Ints]:
         """The ids around a text, found by looking: every kind of post-processor states them in a way of its own."""

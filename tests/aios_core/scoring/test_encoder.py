@@ -5,9 +5,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from aios_core.errors import ModelError
 from aios_core.scoring.encoder.runs import padded_lengths, padding_waste, runs
+from aios_core.scoring.encoder.text import TextEncoder
 from aios_core.scoring.encoder.tokens import Tokens
 from aios_core.scoring.model import ScoringModel
 from resources.runtime import open_session
@@ -100,11 +102,30 @@ def test_the_last_word_of_a_long_text_is_read():
     assert np.abs(first - second).max() > 1e-4
 
 
-def test_a_text_longer_than_everything_keeps_its_memory_in_windows():
-    encoder = prepared("int8").open(open_session)
-    found = encoder.embed(["invoice refund " * 35_000])  # half a megabyte: 3,200 windows
+class Watched:
+    """A session that keeps the largest rectangle it was given."""
+
+    def __init__(self, session):
+        self.session, self.most = session, 0
+
+    def run(self, inputs, outputs=None):
+        self.most = max(self.most, *(values.size for values in inputs.values()))
+        return self.session.run(inputs, outputs)
+
+
+def test_a_text_of_half_a_megabyte_is_read_in_runs_of_the_usual_size():
+    files = prepared("int8").files()
+    sessions = []
+
+    def watched(onnx):
+        sessions.append(Watched(open_session(onnx)))
+        return sessions[-1]
+
+    encoder = TextEncoder.from_files(files, watched, max_tokens=MAX_TOKENS, run_tokens=256)
+    found = encoder.embed(["invoice refund " * 35_000, "invoice"])
     assert np.isfinite(found).all()
-    assert encoder.padding.cells < 1.1 * encoder.padding.entries
+    assert encoder.padding.entries > 70_000
+    assert sessions[0].most <= 256
 
 
 def test_unknown_words_are_counted_and_an_empty_batch_is_scored():
@@ -139,6 +160,15 @@ def test_padding_never_reaches_five_in_a_hundred(counts):
 
 def test_a_window_of_no_token_or_one_has_the_shape_of_two():
     assert padded_lengths(np.array([0, 1, 2])).tolist() == [2, 2, 2]
+
+
+def test_a_vocabulary_of_unigrams_numbers_its_unknown_token():
+    model = models.Unigram([("<unk>", 0.0), ("▁hello", -1.0), ("▁", -2.0)], unk_id=0, byte_fallback=False)
+    unigrams = Tokenizer(model)
+    unigrams.pre_tokenizer = pre_tokenizers.Metaspace()
+    unigrams.add_tokens(["a"])
+    found = Tokens(unigrams.to_str().encode(), max_tokens=8).windows(["hello", "💳"])
+    assert found.unknown.tolist() == [0, 1]
 
 
 def test_a_window_must_have_room_for_a_token():
