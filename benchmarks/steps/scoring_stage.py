@@ -1,32 +1,33 @@
 """Scoring as the asset does it: features with CRM facts from the lake, in batches, scores with their terms back into it."""
 
 import json
-from datetime import timedelta
 from typing import Any
 
 from aios_core.scoring.model import MANIFEST_FILE, ScoringModel
-from aios_core.scoring.schema import SCORE_SCHEMA
-from aios_core.scoring.stream import score_stream
 from benchmarks.measuring import timed
 from benchmarks.steps.training import FOLDER
 from benchmarks.workspace import MODEL_VERSION, Workspace
+from resources.day_scores import DayScores, Progress, Scorer
 from resources.lake import Lake
 from resources.placement import summary
 from resources.runtime import open_session
+from resources.workers import open_workers
 
 
 def run(workspace: Workspace) -> dict[str, Any]:
     automation, lake = workspace.declared().automation, workspace.lake()
     files = model_files(lake)
     model = ScoringModel.from_files(files, open_session, name=automation.model_name, version=MODEL_VERSION)
-    rows = 0
-    with timed() as watch:
-        for day in workspace.days():
-            batches = lake.scan(automation=automation.name, dataset="features", start=day, end=day + timedelta(days=1))
-            scored = score_stream(batches, model=model, batch_size=automation.model.batch_size)
-            rows += lake.write_partition(
-                scored, automation=automation.name, dataset="scores", day=day, schema=SCORE_SCHEMA
-            ).rows
+    progress = Progress()
+    with timed() as watch, open_workers(model, rows=workspace.rows, files=lambda: files) as pool:
+        scoring = DayScores(
+            lake=lake,
+            automation=automation.name,
+            model=automation.model_name,
+            scorers=[Scorer(version=MODEL_VERSION, pool=pool)],
+            batch_size=automation.model.batch_size,
+        )
+        rows = sum(scoring.write(day, progress) for day in workspace.days())
     return {
         **watch.figures(rows),
         "batch_size": automation.model.batch_size,
