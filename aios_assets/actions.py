@@ -4,11 +4,10 @@ What belongs here: opening the target and delivering what is due. What does not:
 (`aios_core/decisions/actions.py`) and delivery itself (`resources/outbox.py`).
 """
 
-from datetime import UTC, datetime
-
 import dagster as dg
 
 from aios_assets import naming
+from resources import clock
 from resources.dagster_resources import ConnectorsResource, DatabaseResource
 from resources.declarations import Declared
 from resources.outbox import Outbox
@@ -53,7 +52,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
                 automation=automation,
                 target=target,
                 connector=connector,
-                now=datetime.now(UTC),
+                now=clock.now(),
             )
         return dg.MaterializeResult(
             asset_key=spec.key,

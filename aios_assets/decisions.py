@@ -6,7 +6,7 @@ What belongs here: reading a day's features and scores, one pure call, recording
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from aios_core.decisions.model import NO_MODEL, Decision, Rules, rules_for
 from aios_core.lifecycle.evaluation import KEY, keys_of
 from aios_core.monitoring.plots import confidence_histogram
 from aios_core.privacy.masking import mask
+from resources import clock
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.decisions import DecisionStore
 from resources.declarations import Declared
@@ -94,9 +95,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         for version, features, scores in _pieces(source, automation.name, days):
             asking = _without(features, settled)
             made = decide(asking, scores, rules=rules_of(version), policy=policy.ask)
-            recorded = store.record(
-                made, automation=automation, policy_text=declared.policy_text, now=datetime.now(UTC)
-            )
+            recorded = store.record(made, automation=automation, policy_text=declared.policy_text, now=clock.now())
             verdicts.update(d.verdict for d in made)
             confidences += [d.confidence for d in made if d.confidence is not None]
             new, actions, cases = new + recorded.new, actions + recorded.actions, cases + recorded.cases

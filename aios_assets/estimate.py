@@ -6,7 +6,7 @@ itself (`aios_core/monitoring/estimate.py`), and the judge, who goes by outcomes
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -17,6 +17,7 @@ from aios_assets.metadata import markdown_table, plot
 from aios_assets.quality import settled
 from aios_core.monitoring import plots
 from aios_core.monitoring.estimate import Estimate, Promise, add, estimate, kept, promise
+from resources import clock
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.declarations import Declared
 from resources.estimates import EstimatedDay, EstimateStore
@@ -65,7 +66,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         store, source, registry = EstimateStore(database.open()), lake.open(), models.open()
         days = partitions.days_of(context)
-        now = datetime.now(UTC)
+        now = clock.now()
         window = timedelta(days=automation.monitoring.window_days)
         known = settled(automation, database.open(), days[0] - window, days[-1], now=now)
         for day in days:

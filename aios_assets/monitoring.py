@@ -6,7 +6,7 @@ What belongs here: reading a day and its reference, one pure call, keeping the r
 
 import io
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cache
 
 import dagster as dg
@@ -19,6 +19,7 @@ from aios_core.monitoring.columns import monitor_columns
 from aios_core.monitoring.drift import Drift, measure_sketches
 from aios_core.monitoring.plots import drift_over_time
 from aios_core.monitoring.sketch import Cuts, Sketch, cuts_of, sketch
+from resources import clock
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.declarations import Declared
 from resources.deployments import deployment
@@ -67,7 +68,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         links: dict[date, str] = {}
         versions: dict[date, int] = {}
         for day in days:
-            now = datetime.now(UTC)
+            now = clock.now()
             if (found := _day(source, automation.name, day)) is None:
                 continue
             version, rows = found

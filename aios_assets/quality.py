@@ -21,6 +21,7 @@ from aios_core.monitoring.evidence import Evidence, evidence_of
 from aios_core.monitoring.performance import Performance, evaluate
 from aios_core.monitoring.verdict import judge
 from aios_core.scoring.stream import score_stream
+from resources import clock
 from resources.assessments import AssessmentStore
 from resources.canonical import CanonicalStore
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
@@ -52,7 +53,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
 
     @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "quality"))
     def quality(database: DatabaseResource, lake: LakeResource, models: RegistryResource) -> dg.MaterializeResult:
-        now = datetime.now(UTC)
+        now = clock.now()
         settled = settled_window(automation, database.open(), now=now)
         performance = _performance(settled)
         evidence = _evidence(automation, settled, database.open(), lake.open(), models, now=now)

@@ -7,12 +7,12 @@ Both may run twice: a champion that has moved on already is left where it is, a 
 """
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from aios_assets import champion, naming
+from resources import clock
 from resources.dagster_resources import DatabaseResource, RegistryResource
 from resources.declarations import Declared
 from resources.deployments import deployment
@@ -56,7 +56,7 @@ def rollback_job(declared: Declared) -> dg.JobDefinition:
     def move_champion_back(
         context: dg.OpExecutionContext, config: RollbackConfig, database: DatabaseResource, models: RegistryResource
     ) -> None:
-        registry, now, actor = models.open(), datetime.now(UTC), f"run:{context.run_id}"
+        registry, now, actor = models.open(), clock.now(), f"run:{context.run_id}"
         name = automation.model_name
         if registry.current(name=name) != config.from_version:
             context.log.info("version %d does not decide any more: nothing to roll back", config.from_version)
@@ -104,7 +104,7 @@ def narrow_job(declared: Declared) -> dg.JobDefinition:
     )
     def hold_queues_to_review(context: dg.OpExecutionContext, config: NarrowConfig, database: DatabaseResource) -> None:
         monitor, modes = MonitorStore(database.open()), ModeStore(database.open())
-        now, actor = datetime.now(UTC), f"run:{context.run_id}"
+        now, actor = clock.now(), f"run:{context.run_id}"
         current = modes.current(automation.name)
         for queue in (q for q in config.queues if current.get(q) != "review_only"):
             incident = monitor.open_incident(

@@ -4,12 +4,11 @@ What belongs here: the two assets around the console. What does not: batching ru
 (`gateway/`).
 """
 
-from datetime import UTC, datetime
-
 import dagster as dg
 
 from aios_assets import naming, partitions
 from aios_assets.metadata import markdown_table
+from resources import clock
 from resources.dagster_resources import DatabaseResource
 from resources.declarations import Declared
 from resources.reviews import ReviewStore
@@ -39,7 +38,7 @@ def _batches(declared: Declared) -> dg.AssetsDefinition:
     @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "review_batches"))
     def review_batches(context: dg.AssetExecutionContext, database: DatabaseResource) -> dg.MaterializeResult:
         store = ReviewStore(database.open())
-        made = store.make_batches(automation=automation, now=datetime.now(UTC))
+        made = store.make_batches(automation=automation, now=clock.now())
         # All open ones, not only the new: a run killed after make_batches leaves partitions to be added here.
         known = [b.batch for b in store.batches(automation=automation.name)]
         if known:
@@ -75,7 +74,7 @@ def _outcomes(declared: Declared) -> dg.AssetsDefinition:
     @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "review_outcomes"))
     def review_outcomes(context: dg.AssetExecutionContext, database: DatabaseResource) -> dg.MaterializeResult:
         collected = ReviewStore(database.open()).collect(
-            automation=automation, batch=context.partition_key, now=datetime.now(UTC)
+            automation=automation, batch=context.partition_key, now=clock.now()
         )
         return dg.MaterializeResult(
             asset_key=spec.key,

@@ -6,7 +6,6 @@ job is started (`sensors/rollout.py`).
 """
 
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -18,6 +17,7 @@ from aios_core.lifecycle.gate import Gate
 from aios_core.lifecycle.page import comparison_markdown, gate_rows
 from aios_core.lifecycle.states import CANDIDATE, CHAMPION, SHADOW
 from aios_core.training.parity import Parity
+from resources import clock
 from resources.comparisons import kept_comparison
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.declarations import Declared
@@ -66,7 +66,7 @@ def enter(
     With no champion, and on the direct path, that is `champion`; on the staged path `shadow`, where no other version is in its
     shadow still: nightly training would otherwise replace each before its evidence is in.
     """
-    name, now = keeper.name, datetime.now(UTC)
+    name, now = keeper.name, clock.now()
     gate = keeper.gate(version, agreement=agreement)
     standing = registry.standing(name=name)
     if standing.get(CHAMPION) == version:
@@ -136,7 +136,7 @@ def advance_job(declared: Declared) -> dg.JobDefinition:
         lake: LakeResource,
         models: RegistryResource,
     ) -> None:
-        registry, now, actor = models.open(), datetime.now(UTC), f"run:{context.run_id}"
+        registry, now, actor = models.open(), clock.now(), f"run:{context.run_id}"
         keeper = gatekeeper(declared, database, lake, models)
         stages = Stages(declared, database=database.open(), lake=lake.open(), gatekeeper=keeper)
         history = registry.history(keeper.name)

@@ -6,7 +6,7 @@ which never read this, and what follows from it (`aios_core/lifecycle/advance.py
 It has a job of its own, which a sensor starts only while there is a shadow: scoring and deciding never wait for it.
 """
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import dagster as dg
@@ -21,6 +21,7 @@ from aios_core.lifecycle.page import comparison_markdown
 from aios_core.lifecycle.states import CHAMPION, SHADOW
 from aios_core.scoring.schema import SCORE_SCHEMA
 from aios_core.scoring.stream import score_stream
+from resources import clock
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.declarations import Declared
 from resources.gatekeeper import Gatekeeper
@@ -62,7 +63,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         keeper = rollout.gatekeeper(declared, database, lake, models)
         kept, found = ShadowStore(database.open()), list[ShadowDay]()
         for day in partitions.days_of(context):
-            now = datetime.now(UTC)  # what is decided while we score counts as not scored
+            now = clock.now()  # what is decided while we score counts as not scored
             if (features := _score(declared, store, keeper, day, version=shadow)) is not None:
                 beside = _beside(store, keeper, automation.name, day, features, (shadow, champion), now)
                 kept.save(beside, automation=automation.name, name=name)

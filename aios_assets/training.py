@@ -22,6 +22,7 @@ from aios_core.lifecycle.states import CHAMPION
 from aios_core.scoring.model import read_manifest
 from aios_core.training.parity import Parity
 from aios_core.training.snapshot import snapshot_bytes, snapshot_from_bytes
+from resources import clock
 from resources.canonical import CanonicalStore
 from resources.comparisons import snapshot_path
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
@@ -61,7 +62,7 @@ def _training_set(declared: Declared) -> dg.AssetsDefinition:
 
     @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "training_set"))
     def training_set(database: DatabaseResource, lake: LakeResource) -> dg.MaterializeResult:
-        store, now = CanonicalStore(database.open()), datetime.now(UTC)
+        store, now = CanonicalStore(database.open()), clock.now()
         labelled = store.tickets_labelled(
             automation=automation.name,
             known_before=cutoff(automation, now=now),
@@ -213,7 +214,7 @@ def _model_version(declared: Declared) -> dg.AssetsDefinition:
         MonitorStore(database.open()).retraining_done(
             automation=automation.name,
             started_at=datetime.fromisoformat(candidate["snapshot_taken_at"]),
-            now=datetime.now(UTC),
+            now=clock.now(),
         )
         metrics = registry.get(automation.model_name, version).metrics
         yield dg.MaterializeResult(

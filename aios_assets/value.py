@@ -13,6 +13,7 @@ from aios_assets.metadata import plot
 from aios_core.monitoring.plots import value_over_time
 from aios_core.monitoring.value import ValueReport
 from aios_core.monitoring.value import value as worth
+from resources import clock
 from resources.canonical import CanonicalStore
 from resources.dagster_resources import DatabaseResource
 from resources.decisions import DecisionStore
@@ -38,7 +39,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
 
     @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "value"))
     def value(database: DatabaseResource) -> dg.MaterializeResult:
-        now, store = datetime.now(UTC), DecisionStore(database.open())
+        now, store = clock.now(), DecisionStore(database.open())
         last = store.newest_day(automation.name) or now.date()
         decisions = store.table(automation.name, last - WINDOW, last + timedelta(days=1))
         outcomes = CanonicalStore(database.open()).outcomes(

@@ -5,10 +5,11 @@ What belongs here: opening and closing them around a command. What does not: the
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from aios_core.errors import DeclarationError
+from resources import clock
 from resources.declarations import Declared, find_declarations
 from resources.deployments import Deployment, deployment
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 def now() -> datetime:
     """The moment, in UTC: the only clock that commands read."""
-    return datetime.now(UTC)
+    return clock.now()
 
 
 @contextmanager

@@ -4,13 +4,14 @@ The evidence is judged again with what has happened since: a rollback in the mea
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import dagster as dg
 
 from aios_assets import jobs
 from aios_assets.remedies import NARROW_OP, ROLLBACK_OP, run_config
 from aios_core.monitoring.verdict import Remedy, judge
+from resources import clock
 from resources.assessments import AssessmentStore
 from resources.database import Database
 from resources.declarations import Declared
@@ -73,7 +74,7 @@ def judged_again(declared: Declared, database: Database) -> Judged | None:
     deciding = Registry(database, lake=Lake(deployment().lake_url)).current(name=automation.model_name)
     if assessment is None or assessment.evidence.champion is None or assessment.evidence.champion.version != deciding:
         return None
-    monitor, now = MonitorStore(database), datetime.now(UTC)
+    monitor, now = MonitorStore(database), clock.now()
     since = now - timedelta(days=automation.monitoring.window_days)
     evidence = replace(
         assessment.evidence,

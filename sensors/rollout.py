@@ -4,7 +4,7 @@ While there is neither, each tick is one small query and starts nothing.
 """
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import dagster as dg
 
@@ -12,6 +12,7 @@ from aios_assets import jobs
 from aios_assets.rollout import run_config
 from aios_core.lifecycle.advance import due
 from aios_core.lifecycle.states import CANARY, CHAMPION, SHADOW
+from resources import clock
 from resources.database import Database
 from resources.declarations import Declared
 from resources.deployments import deployment
@@ -38,7 +39,7 @@ def build(declared: Declared) -> list[dg.SensorDefinition]:
             name="advance",
             job=jobs.ADVANCE,
             description="Looks at the version in shadow or canary when there is more to judge it by.",
-            decide=lambda database: stages_due(declared, database, now=datetime.now(UTC)),
+            decide=lambda database: stages_due(declared, database, now=clock.now()),
             idle="there is no shadow and no canary, or nothing to judge it by yet",
             seconds=60,
         ),

@@ -5,11 +5,11 @@ while a run of the same job waits or works, nothing is added to the queue.
 """
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 import dagster as dg
 
 from aios_assets import naming, partitions
+from resources import clock
 from resources.dagster_resources import DatabaseResource
 from resources.database import Database
 from resources.declarations import Declared
@@ -65,7 +65,7 @@ def sensor(
             return
         if not requests:
             yield dg.SkipReason(idle)
-        hour = datetime.now(UTC).strftime("%Y-%m-%dT%H")
+        hour = clock.now().strftime("%Y-%m-%dT%H")
         yield from (run_request(declared, request, attempt=hour) for request in requests)
 
     return evaluate
