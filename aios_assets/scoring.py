@@ -36,12 +36,11 @@ COLUMNS = {
     "correlation_id": "string",
     "model_name": "string",
     "model_version": "int",
-    "probabilities": "list<float64>",
+    "probabilities": "list<float32>",
     "queue": "string",
     "confidence": "float64",
     "unseen_share": "float64",
     "text_length": "int",
-    "terms": "list<struct<term, weight>>",
     "novelty": "float64",
     "stage": "string",
 }
@@ -63,8 +62,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         kinds=["onnx", "parquet"],
         deps=["features", "champion", *partitions.shard_deps()],
         description=(
-            "Calibrated class probabilities of one day's tickets. One row is one ticket under one model version, with "
-            "the terms that spoke loudest for the chosen queue. While a canary is out, it scores its share of the tickets. "
+            "Calibrated class probabilities of one day's tickets. One row is one ticket under one model version. While a canary is out, it scores its share of the tickets. "
             "Which version and execution provider really ran is in the metadata. Without a champion there are no scores, and "
             "every ticket goes to people."
         ),
@@ -113,7 +111,7 @@ def score_days(
     progress = Progress(told=_teller(context, expected))
     with ExitStack() as opened:
         scorers = [opened.enter_context(_scorer(declared, registry, model, chosen, expected)) for model in deciding]
-        scoring = _day_scores(declared, store, scorers)
+        scoring = _day_scores(declared, store, scorers, columns=sorted({c for model in deciding for c in model.reads}))
         written = [scoring.write(day, progress, shard=shard) for day in days]
         report = scorers[0].pool.report()
     return {
@@ -148,7 +146,7 @@ def _routed(declared: Declared, chosen: Sequence[int], version: int, batch: pa.R
     return batch.filter(pa.array([v == version for v in versions], pa.bool_()))
 
 
-def _day_scores(declared: Declared, lake: Lake, scorers: Sequence[Scorer]) -> DayScores:
+def _day_scores(declared: Declared, lake: Lake, scorers: Sequence[Scorer], *, columns: Sequence[str]) -> DayScores:
     automation = declared.automation
     return DayScores(
         lake=lake,
@@ -157,6 +155,7 @@ def _day_scores(declared: Declared, lake: Lake, scorers: Sequence[Scorer]) -> Da
         scorers=scorers,
         batch_size=automation.model.batch_size,
         chunk_rows=CHUNK_ROWS,
+        columns=columns,
         depends_on=f"canary {automation.lifecycle.canary_share}" if len(scorers) > 1 else "",
     )
 

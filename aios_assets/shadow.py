@@ -19,14 +19,15 @@ from aios_core.lifecycle.comparison import Comparison
 from aios_core.lifecycle.evaluation import keys_of, rows_of
 from aios_core.lifecycle.page import comparison_markdown
 from aios_core.lifecycle.states import CHAMPION, SHADOW
-from aios_core.scoring.schema import SCORE_SCHEMA
-from aios_core.scoring.stream import score_stream
+from aios_core.scoring.schema import SCORE_SCHEMA, as_scores
+from aios_core.scoring.stream import score_parallel
 from resources import clock
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.declarations import Declared
 from resources.gatekeeper import Gatekeeper
 from resources.lake import Lake
 from resources.stages import SHADOW_SCORES, ShadowDay, ShadowStore, Stages
+from resources.workers import open_workers
 
 
 def build(declared: Declared) -> list[dg.AssetsDefinition]:
@@ -90,10 +91,10 @@ def _score(declared: Declared, lake: Lake, keeper: Gatekeeper, day: date, *, ver
         lake.delete_partition(automation=automation.name, dataset=SHADOW_SCORES, day=day)
         return None
     batches = lake.scan(automation=automation.name, dataset="features", start=day, end=partitions.day_after(day))
-    scored = score_stream(
-        batches, model=keeper.comparer.load(version), batch_size=automation.model.batch_size, explain=0
-    )
-    lake.write_partition(scored, automation=automation.name, dataset=SHADOW_SCORES, day=day, schema=SCORE_SCHEMA)
+    model, rows = keeper.comparer.load(version), lake.rows_of(automation=automation.name, dataset="features", day=day)
+    with open_workers(model, rows=rows, files=lambda: keeper.comparer.files(version)) as pool:
+        scored = score_parallel(batches, pool=pool, batch_size=automation.model.batch_size)
+        lake.write_partition(scored, automation=automation.name, dataset=SHADOW_SCORES, day=day, schema=SCORE_SCHEMA)
     return lake.read_partition(automation=automation.name, dataset="features", day=day)
 
 
@@ -131,7 +132,7 @@ def _of(lake: Lake, automation: str, dataset: str, day: date, version: int) -> p
     """Scores of one version on a day, none where there is no such partition."""
     if not lake.has_partition(automation=automation, dataset=dataset, day=day):
         return SCORE_SCHEMA.empty_table()
-    table = lake.read_partition(automation=automation, dataset=dataset, day=day)
+    table = as_scores(lake.read_partition(automation=automation, dataset=dataset, day=day))
     return table.filter(pa.array([v == version for v in table.column("model_version").to_pylist()], pa.bool_()))
 
 

@@ -179,7 +179,6 @@ def _in_turns(
             model=NAME,
             scorers=[Scorer(version=1, pool=pool)],
             batch_size=batch_size,
-            explain=0,
         )
 
         def score() -> None:

@@ -19,8 +19,13 @@ START = datetime(2025, 1, 1, tzinfo=UTC)
 def labelled(source: str, count: int) -> tuple[str, list[str], list[str]]:
     """(source, texts, labels); `auto` is banking77 where it is there. Banking77 has 13,083 texts, whatever `count` is."""
     if source == "auto":
-        source = "banking77" if (BANKING77 / "banking77_train.csv").is_file() else "sandbox"
+        source = "banking77" if there_is_banking77() else "sandbox"
     return (source, *(banking77() if source == "banking77" else sandbox(count)))
+
+
+def there_is_banking77() -> bool:
+    """Whether the real data lies beside the project."""
+    return (BANKING77 / "banking77_train.csv").is_file()
 
 
 def banking77() -> tuple[list[str], list[str]]:

@@ -59,6 +59,10 @@ class Comparer:
         """The version, ready to score."""
         return self._registry.load(name=self._name, version=version, accelerator=self._accelerator)
 
+    def files(self, version: int) -> dict[str, bytes]:
+        """A version's files, checked."""
+        return self._registry.files(name=self._name, version=version)
+
     def predict(self, version: int, features: pa.Table) -> list[str | None]:
         """The queue that a version gives each row."""
         return [str(q) for q in self._scored(version, features).column("queue").to_pylist()]

@@ -14,9 +14,12 @@ import pyarrow.compute as pc
 
 from aios_core.scoring.schema import SCORE_SCHEMA
 from aios_core.scoring.stream import score_parallel
+from resources.ahead import ahead
 from resources.chunks import CHUNK_ROWS, ChunkedDay, stamp_of, write_day
 from resources.lake import Lake
 from resources.workers import ProcessWorkers, ThreadWorkers
+
+AHEAD = 8  # scored batches that wait for the writer, which writes many at once
 
 Route = Callable[[pa.RecordBatch], pa.RecordBatch]
 
@@ -51,16 +54,16 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DayScores:
-    """How days are scored: by these versions, in the order given, `batch_size` rows at a time, with `explain` terms a row."""
+    """How days are scored: by these versions, in the order given, `batch_size` rows at a time."""
 
     lake: Lake
     automation: str
     model: str
     scorers: Sequence[Scorer]
     batch_size: int
-    explain: int = 5
     dataset: str = "scores"
     chunk_rows: int = CHUNK_ROWS
+    columns: Sequence[str] | None = None  # of the features: those that are read; default: all
     depends_on: str = ""  # whatever else decides a row's version: the canary's share
 
     def write(self, day: date, progress: Progress, *, shard: tuple[int, int] = (0, 1)) -> int:
@@ -75,13 +78,12 @@ class DayScores:
             return 0
         rows = self.lake.rows_of(dataset="features", **where)
         if rows <= self.chunk_rows and shard[1] == 1:
-            scored = self._scored(day, 0, rows, progress)
+            scored = ahead(self._scored(day, 0, rows, progress), most=AHEAD)
             return self.lake.write_partition(scored, dataset=self.dataset, schema=SCORE_SCHEMA, **where).rows
         stamp = stamp_of(
             model=self.model,
             versions=[scorer.version for scorer in self.scorers],
             features=self.lake.identity(dataset="features", **where),
-            explain=self.explain,
             chunk_rows=self.chunk_rows,
             columns=SCORE_SCHEMA.names,
             depends_on=self.depends_on,
@@ -90,7 +92,10 @@ class DayScores:
             lake=self.lake, dataset=self.dataset, stamp=stamp, rows=rows, chunk_rows=self.chunk_rows, **where
         )
         complete = write_day(
-            chunked, lambda start, stop: self._scored(day, start, stop, progress), schema=SCORE_SCHEMA, shard=shard
+            chunked,
+            lambda start, stop: ahead(self._scored(day, start, stop, progress), most=AHEAD),
+            schema=SCORE_SCHEMA,
+            shard=shard,
         )
         return rows if complete else 0
 
@@ -98,10 +103,15 @@ class DayScores:
         """Rows [start, stop) of the day's features, scored: those of the first version, then those of the next."""
         for scorer in self.scorers:
             batches = self.lake.scan_rows(
-                automation=self.automation, dataset="features", day=day, start=start, stop=stop
+                automation=self.automation,
+                dataset="features",
+                day=day,
+                start=start,
+                stop=stop,
+                columns=self.columns,
+                batch_size=self.batch_size,  # so that the first one is scored while the rest is read
             )
             routed = batches if scorer.route is None else map(scorer.route, batches)
-            scored = score_parallel(routed, pool=scorer.pool, batch_size=self.batch_size, explain=self.explain)
-            for batch in scored:
+            for batch in score_parallel(routed, pool=scorer.pool, batch_size=self.batch_size):
                 progress.add(scorer.version, batch)
                 yield batch

@@ -32,9 +32,8 @@ def main(spec: dict[str, Any]) -> int:
     asked, answered = Area(spec["asked"]), Area(spec["answered"])
     try:
         model = _load(spec)
-        for explain in (0, 1):  # compiled code is loaded now, not in the first batch
-            if (first := _example(model)) is not None:
-                model.score_batch(first, explain=explain)
+        if (first := _example(model)) is not None:  # compiled code is loaded now, not in the first batch
+            model.score_batch(first)
     except Exception as error:
         _say(connection, _told(error))
         return 1
@@ -46,7 +45,7 @@ def main(spec: dict[str, Any]) -> int:
             return 0
         try:
             batch = asked.read(request["size"], copied=False)
-            scored = in_halves(batch, partial(model.score_batch, explain=request["explain"]))
+            scored = in_halves(batch, model.score_batch)
             answer = {"size": answered.write(scored), "peak_mb": peak_mb(), "padding": model.padding}
             del batch, scored
         except Exception as error:  # whatever goes wrong is the parent's to raise; the next batch may be fine

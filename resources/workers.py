@@ -18,7 +18,6 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from socket import socketpair
@@ -81,8 +80,8 @@ class ThreadWorkers:
     def in_flight(self) -> int:
         return 2 * self._workers
 
-    def submit(self, batch: pa.RecordBatch, *, explain: int) -> Future[pa.RecordBatch]:
-        return self._executor.submit(in_halves, batch, partial(self._model.score_batch, explain=explain))
+    def submit(self, batch: pa.RecordBatch) -> Future[pa.RecordBatch]:
+        return self._executor.submit(in_halves, batch, self._model.score_batch)
 
     def report(self) -> PoolReport:
         return PoolReport(
@@ -133,8 +132,8 @@ class ProcessWorkers:
         for future in [self._executor.submit(worker.start) for worker in self._all]:
             future.result()
 
-    def submit(self, batch: pa.RecordBatch, *, explain: int) -> Future[pa.RecordBatch]:
-        return self._executor.submit(self._score, batch, explain)
+    def submit(self, batch: pa.RecordBatch) -> Future[pa.RecordBatch]:
+        return self._executor.submit(self._score, batch)
 
     def report(self) -> PoolReport:
         entries = [sum(values) for values in zip(*(worker.padding for worker in self._all), strict=True)]
@@ -158,13 +157,13 @@ class ProcessWorkers:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _score(self, batch: pa.RecordBatch, explain: int) -> pa.RecordBatch:
+    def _score(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """One batch by whichever worker is free; by another where that one dies. Raises WorkersDied."""
         endings = []
         for _ in range(ATTEMPTS):
             worker = self._idle.get()
             try:
-                return worker.score(batch, explain)
+                return worker.score(batch)
             except _Ended as ended:
                 endings.append(str(ended))
                 with self._lock:
@@ -233,12 +232,12 @@ class _Worker:
         self._connection = Connection(ours.detach())
         self._take()
 
-    def score(self, batch: pa.RecordBatch, explain: int) -> pa.RecordBatch:
+    def score(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Raises _Ended where the process dies, and what it raised where it answers with an error."""
         self.start()
         size = self._asked.write(batch)
         try:
-            self._connection.send_bytes(json.dumps({"size": size, "explain": explain}).encode())
+            self._connection.send_bytes(json.dumps({"size": size}).encode())
         except OSError:
             self._bury()
         answer = self._take()

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from aios_core.decisions.model import DecisionError, Rules
 from aios_core.decisions.record import decode_number, encode_number
+from aios_core.scoring.schema import rounded
 
 Key = tuple[str, str, str]
 
@@ -45,7 +46,11 @@ def read_scores(table: pa.Table, rules: Rules) -> dict[Key, Score]:
         raise DecisionError(f"the score table lacks {', '.join(missing)}")
     _require_version(table, rules)
     present = [c for c in READ if c in table.column_names]
-    return {key_of(row): _score_of(row) for row in table.select(present).to_pylist()}
+    kept = table.select(present).combine_chunks()
+    if kept.num_rows:
+        place, column = present.index("probabilities"), kept.column("probabilities").combine_chunks()
+        kept = kept.set_column(place, "probabilities", rounded(column))
+    return {key_of(row): _score_of(row) for row in kept.to_pylist()}
 
 
 def _require_version(table: pa.Table, rules: Rules) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from aios_core.errors import ModelError
-from aios_core.scoring.engine import Engine, EngineScores, OpenSession
+from aios_core.scoring.engine import Engine, EngineScores, Ints, OpenSession
 from aios_core.scoring.novelty import Scale
 from aios_core.scoring.schema import DECIMALS, TERM
 
@@ -71,13 +72,13 @@ class Cascade:
             scale=Scale.of_version(manifest),
         )
 
-    def score(self, features: pa.RecordBatch, *, explain: int) -> EngineScores:
-        fast = self._fast.score(features, explain=explain)
+    def score(self, features: pa.RecordBatch) -> EngineScores:
+        fast = self._fast.score(features)
         sure = self._rule.sure(fast.probabilities)
         asked = np.flatnonzero(~sure)
         if not asked.size:
             return self._told(fast, fast.probabilities, fast.novelty, sure)
-        encoder = self._encoder.score(features.take(pa.array(asked)), explain=0)
+        encoder = self._encoder.score(features.take(pa.array(asked)))
         probabilities = fast.probabilities.copy()
         probabilities[asked] = self._rule.joined(fast.probabilities[asked], encoder.probabilities)
         novelty = None
@@ -85,6 +86,15 @@ class Cascade:
             novelty = fast.novelty.copy()
             novelty[asked] = encoder.novelty
         return self._told(fast, probabilities, novelty, sure)
+
+    def explain(
+        self, features: pa.RecordBatch, best: Ints, *, stage: pa.Array | None, count: int
+    ) -> pa.ListArray | None:
+        """The fast model's terms of rows that it answered; they do not speak for the other's answer."""
+        terms = self._fast.explain(features, best, stage=None, count=count)
+        if terms is None or stage is None:
+            return terms
+        return _only(terms, pc.equal(stage, FAST).to_numpy(zero_copy_only=False))
 
     def _told(
         self,
@@ -98,7 +108,6 @@ class Cascade:
             probabilities=probabilities,
             unseen_share=fast.unseen_share,  # of every row by the same vocabulary, whoever answered
             text_length=fast.text_length,
-            terms=None if fast.terms is None else _only(fast.terms, sure),
             novelty=None if novelty is None or self._scale is None else self._scale.normalised(novelty),
             stage=pa.array(np.where(sure, FAST, ENCODER), pa.string()),
         )
@@ -127,7 +136,6 @@ def _part(part: str, manifest: Mapping[str, Any], files: Mapping[str, bytes], op
 
 
 def _only(terms: pa.ListArray, sure: Mask) -> pa.ListArray:
-    """The fast model's terms of rows that it answered; they do not speak for the other's answer."""
     lengths = np.where(sure, terms.value_lengths().to_numpy(zero_copy_only=False), 0)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), terms.filter(pa.array(sure)).flatten(), type=pa.list_(TERM))

@@ -15,6 +15,7 @@ import pyarrow as pa
 from aios_core.scoring.session import Session
 
 OpenSession = Callable[[bytes], Session]
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,6 @@ class EngineScores:
     probabilities: npt.NDArray[np.float32]
     unseen_share: npt.NDArray[np.float64]
     text_length: npt.NDArray[np.int64]
-    terms: pa.ListArray | None = None
     novelty: npt.NDArray[np.float64] | None = None
     stage: pa.Array | None = None
 
@@ -36,7 +36,16 @@ class EngineScores:
 class Engine(Protocol):
     """One kind of model, loaded. Safe to share between threads; a row's numbers do not depend on the rows around it."""
 
-    def score(self, features: pa.RecordBatch, *, explain: int) -> EngineScores: ...
+    def score(self, features: pa.RecordBatch) -> EngineScores: ...
+
+    def explain(
+        self, features: pa.RecordBatch, best: Ints, *, stage: pa.Array | None, count: int
+    ) -> pa.ListArray | None:
+        """Up to `count` terms a row that speak for class `best` (`schema.TERM`, strongest first); None: this kind knows none.
+
+        `stage` is what the scores said. Apart from scoring, since most scores are never looked at.
+        """
+        ...
 
 
 class EngineFromFiles(Protocol):

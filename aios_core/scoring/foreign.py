@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from aios_core.errors import ModelError
-from aios_core.scoring.engine import EngineScores, OpenSession
+from aios_core.scoring.engine import EngineScores, Ints, OpenSession
 from aios_core.scoring.session import Session
 
 TYPES: Mapping[str, Any] = {
@@ -101,7 +101,7 @@ class Foreign:
             session=open_session(files["model.onnx"]),
         )
 
-    def score(self, features: pa.RecordBatch, *, explain: int) -> EngineScores:  # noqa: ARG002  # a foreign graph explains nothing
+    def score(self, features: pa.RecordBatch) -> EngineScores:
         rows = features.num_rows
         length = np.zeros(rows, np.int64)
         if "text" in features.schema.names:
@@ -110,6 +110,9 @@ class Foreign:
         return EngineScores(
             probabilities=probabilities.astype(np.float32), unseen_share=np.zeros(rows, np.float64), text_length=length
         )
+
+    def explain(self, features: pa.RecordBatch, best: Ints, *, stage: pa.Array | None, count: int) -> None:  # noqa: ARG002
+        return None  # what a foreign graph weighs is not known
 
     def margins(self, features: pa.RecordBatch) -> Floats:
         """Rows x classes: the graph's logits, or the logarithms of its probabilities; NaN for rows without a proper answer."""

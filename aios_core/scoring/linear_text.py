@@ -20,7 +20,7 @@ import pyarrow as pa
 from aios_core.errors import ModelError
 from aios_core.features.encoding import CustomerEncoding
 from aios_core.scoring.buckets import Padding, runs
-from aios_core.scoring.engine import EngineScores, OpenSession
+from aios_core.scoring.engine import EngineScores, Ints, OpenSession
 from aios_core.scoring.explain import Explainer
 from aios_core.scoring.novelty import Scale
 from aios_core.scoring.session import Session
@@ -67,24 +67,26 @@ class LinearText:
             novelty=None if state is None or scale is None else (state, scale),
         )
 
-    def score(self, features: pa.RecordBatch, *, explain: int) -> EngineScores:
+    def score(self, features: pa.RecordBatch) -> EngineScores:
         texts = as_texts(features.column("text"))
         bags = self._tokenizer.bags(texts)
-        fact_ids, fact_weights = self._encoding.apply(features)
-        fact_ids = fact_ids + self._tokenizer.vocabulary.size
-        answers = self._run(bags, fact_ids, fact_weights)
-        probabilities = answers[PROBABILITIES]
-        terms = None
-        if explain > 0 and features.num_rows:
-            best = probabilities.argmax(axis=1)
-            terms = self._explainer.top_terms(texts, bags, fact_ids, fact_weights, best=best, count=explain)
+        answers = self._run(bags, *self._facts(features))
         return EngineScores(
-            probabilities=probabilities,
+            probabilities=answers[PROBABILITIES],
             unseen_share=bags.unseen_share,
             text_length=texts.lengths,
-            terms=terms,
             novelty=self._novelty_of(answers, bags),
         )
+
+    def explain(self, features: pa.RecordBatch, best: Ints, *, stage: pa.Array | None, count: int) -> pa.ListArray:  # noqa: ARG002
+        texts = as_texts(features.column("text"))
+        bags = self._tokenizer.bags(texts)
+        return self._explainer.top_terms(texts, bags, *self._facts(features), best=best, count=count)
+
+    def _facts(self, features: pa.RecordBatch) -> tuple[Ints, npt.NDArray[np.float64]]:
+        """Ids, which follow those of the text's terms, and weights of a row's customer facts."""
+        ids, weights = self._encoding.apply(features)
+        return ids + self._tokenizer.vocabulary.size, weights
 
     def _novelty_of(self, answers: Mapping[str, npt.NDArray[np.float32]], bags: Bags) -> npt.NDArray[np.float64] | None:
         if self._novelty is None:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from aios_core.errors import ModelError
@@ -37,6 +38,8 @@ ENGINES: Mapping[str, EngineFromFiles] = {
     "encoder": Encoder.from_files,
     "cascade": Cascade.from_files,
 }
+
+EXPLAINED_KINDS = ("linear_text", "tabular", "cascade")  # of which the terms behind a score are known
 
 
 class ScoringModel:
@@ -89,20 +92,25 @@ class ScoringModel:
         return ScoringModel(name=name, version=version, manifest=manifest, engine=engine, sessions=sessions)
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        """Feature columns that scoring looks at; a text's length is told even where the text is no input."""
+        return tuple(dict.fromkeys((*schema.KEYS, "text", *self.manifest["inputs"])))
+
+    @property
     def padding(self) -> tuple[int, int]:
         """(real entries, cells) of the padded inputs so far; (0, 0) for a kind that pads nothing."""
         found: Padding | None = getattr(self._engine, "padding", None)
         return (found.entries, found.cells) if found is not None else (0, 0)
 
     def score_batch(self, features: pa.RecordBatch | pa.Table, *, explain: int = 0) -> pa.RecordBatch:
-        """Scores aligned with `features`, as `schema.SCORE_SCHEMA`; `explain` terms a row at most.
+        """Scores aligned with `features`, as `schema.SCORE_SCHEMA`; asked to `explain`, with so many terms a row at most.
 
         A row's score does not depend on the rows around it, to the last bit.
         """
         batch = _one_batch(features)
         self._require_columns(batch)
-        scored = self._engine.score(batch, explain=explain)
-        return schema.score_batch(
+        scored = self._engine.score(batch)
+        scores = schema.score_batch(
             batch,
             name=self.name,
             version=self.version,
@@ -110,17 +118,31 @@ class ScoringModel:
             probabilities=scored.probabilities,
             unseen_share=scored.unseen_share,
             text_length=scored.text_length,
-            terms=scored.terms,
             novelty=scored.novelty,
             stage=scored.stage,
         )
+        return schema.explained(scores, self.terms(batch, scores, count=explain)) if explain else scores
+
+    def terms(
+        self, features: pa.RecordBatch | pa.Table, scores: pa.RecordBatch | pa.Table, *, count: int
+    ) -> pa.ListArray | None:
+        """The terms that speak for each row's queue, `count` at most; `scores` are aligned with `features`, and this version's.
+
+        None where this kind of model knows none.
+        """
+        batch, scored = _one_batch(features), _one_batch(scores)
+        if not batch.num_rows:
+            return None
+        number = {name: place for place, name in enumerate(self.classes)}
+        best = np.fromiter((number[queue] for queue in scored.column("queue").to_pylist()), np.int64, batch.num_rows)
+        return self._engine.explain(batch, best, stage=scored.column("stage"), count=count)
 
     def infer(self, inputs: pa.RecordBatch) -> EngineScores:
         """The numbers alone, for callers that know their rows: `inputs` needs the manifest's input columns and no others.
 
         The same numbers as `score_batch` gives, before rounding, without 200 µs a call for the score table.
         """
-        return self._engine.score(inputs, explain=0)
+        return self._engine.score(inputs)
 
     def _require_columns(self, batch: pa.RecordBatch) -> None:
         needed = (*schema.KEYS, *self.manifest["inputs"])

@@ -7,7 +7,6 @@ scoring of one batch (`model.py`), the pools (`resources/workers.py`), reading a
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from functools import partial
 from typing import Protocol
 
 import pyarrow as pa
@@ -25,7 +24,7 @@ class RowTooLarge(ModelError):
 class ScoresBatches(Protocol):
     """A loaded version (`model.py`), or what stands for one."""
 
-    def score_batch(self, features: pa.RecordBatch, *, explain: int = 0) -> pa.RecordBatch: ...
+    def score_batch(self, features: pa.RecordBatch) -> pa.RecordBatch: ...
 
 
 class Pool(Protocol):
@@ -34,24 +33,21 @@ class Pool(Protocol):
     @property
     def in_flight(self) -> int: ...
 
-    def submit(self, batch: pa.RecordBatch, *, explain: int) -> "Future[pa.RecordBatch]": ...
+    def submit(self, batch: pa.RecordBatch) -> "Future[pa.RecordBatch]": ...
 
 
 def score_stream(
-    batches: Iterable[pa.RecordBatch], *, model: ScoresBatches, batch_size: int, explain: int = 5
+    batches: Iterable[pa.RecordBatch], *, model: ScoresBatches, batch_size: int
 ) -> Iterator[pa.RecordBatch]:
     """Score every row once, in the order given, `batch_size` rows at a time (the last one may be smaller).
 
     How the rows arrive in batches makes no difference to any score. Raises RowTooLarge.
     """
-    score = partial(model.score_batch, explain=explain)
     for batch in rebatch(batches, batch_size):
-        yield in_halves(batch, score)
+        yield in_halves(batch, model.score_batch)
 
 
-def score_parallel(
-    batches: Iterable[pa.RecordBatch], *, pool: Pool, batch_size: int, explain: int = 5
-) -> Iterator[pa.RecordBatch]:
+def score_parallel(batches: Iterable[pa.RecordBatch], *, pool: Pool, batch_size: int) -> Iterator[pa.RecordBatch]:
     """As `score_stream`, by a pool: reading, scoring and whatever the caller does with the scores overlap.
 
     At most `pool.in_flight` batches are held at once; a caller that takes no scores stops the reading.
@@ -59,7 +55,7 @@ def score_parallel(
     waiting: deque[Future[pa.RecordBatch]] = deque()
     try:
         for batch in rebatch(batches, batch_size):
-            waiting.append(pool.submit(batch, explain=explain))
+            waiting.append(pool.submit(batch))
             if len(waiting) >= pool.in_flight:
                 yield waiting.popleft().result()
         while waiting:

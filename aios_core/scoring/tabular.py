@@ -64,9 +64,13 @@ class WithNovelty:
     rarity: Rarity
     scale: Scale
 
-    def score(self, features: pa.RecordBatch, *, explain: int) -> EngineScores:
-        scored = self.engine.score(features, explain=explain)
-        return replace(scored, novelty=self.scale.normalised(self.rarity.raw(features)))
+    def score(self, features: pa.RecordBatch) -> EngineScores:
+        return replace(self.engine.score(features), novelty=self.scale.normalised(self.rarity.raw(features)))
+
+    def explain(
+        self, features: pa.RecordBatch, best: Ints, *, stage: pa.Array | None, count: int
+    ) -> pa.ListArray | None:
+        return self.engine.explain(features, best, stage=stage, count=count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,16 +123,15 @@ class BoostedTrees:
         self._columns = columns
         self._session = session
 
-    def score(self, features: pa.RecordBatch, *, explain: int) -> EngineScores:
-        matrix = self._columns.matrix(features)
-        answer = self._session.run({FACTS: matrix}, [PROBABILITIES, LOGITS])
-        terms = self._terms(matrix, answer[LOGITS], explain) if explain > 0 and features.num_rows else None
-        return _scores(features, answer[PROBABILITIES], terms)
+    def score(self, features: pa.RecordBatch) -> EngineScores:
+        return _scores(
+            features, self._session.run({FACTS: self._columns.matrix(features)}, [PROBABILITIES])[PROBABILITIES]
+        )
 
-    def _terms(self, matrix: npt.NDArray[np.float32], logits: npt.NDArray[np.float32], count: int) -> pa.ListArray:
+    def explain(self, features: pa.RecordBatch, best: Ints, *, stage: pa.Array | None, count: int) -> pa.ListArray:  # noqa: ARG002
         """Each fact left out in turn: exact for what it says, whatever the trees look like, at one more pass a fact."""
-        best = logits.argmax(axis=1)
-        whole = _log_odds(logits, best)
+        matrix = self._columns.matrix(features)
+        whole = _log_odds(self._session.run({FACTS: matrix}, [LOGITS])[LOGITS], best)
         values = np.zeros(matrix.shape)
         for place in range(matrix.shape[1]):
             known = np.flatnonzero(~np.isnan(matrix[:, place]))
@@ -148,16 +151,14 @@ class LinearFacts:
         self._session = session
         self._onnx = onnx
 
-    def score(self, features: pa.RecordBatch, *, explain: int) -> EngineScores:
+    def score(self, features: pa.RecordBatch) -> EngineScores:
         ids, weights = self._encoding.apply(features)
         inputs = {IDS: ids.astype(np.int32), WEIGHTS: weights.astype(np.float32)}
-        probabilities = self._session.run(inputs, [PROBABILITIES])[PROBABILITIES]
-        terms = None
-        if explain > 0 and features.num_rows:
-            best = probabilities.argmax(axis=1)
-            values = weights * self._coefficients[ids, best[:, None]]
-            terms = strongest(values, ids, self._encoding.terms, count=explain)
-        return _scores(features, probabilities, terms)
+        return _scores(features, self._session.run(inputs, [PROBABILITIES])[PROBABILITIES])
+
+    def explain(self, features: pa.RecordBatch, best: Ints, *, stage: pa.Array | None, count: int) -> pa.ListArray:  # noqa: ARG002
+        ids, weights = self._encoding.apply(features)
+        return strongest(weights * self._coefficients[ids, best[:, None]], ids, self._encoding.terms, count=count)
 
     @cached_property
     def _coefficients(self) -> npt.NDArray[np.float32]:
@@ -183,17 +184,13 @@ def strongest(values: Floats, ids: Ints, names: list[str], *, count: int) -> pa.
     return pa.ListArray.from_arrays(pa.array(offsets), entries)
 
 
-def _scores(
-    features: pa.RecordBatch, probabilities: npt.NDArray[np.float32], terms: pa.ListArray | None
-) -> EngineScores:
+def _scores(features: pa.RecordBatch, probabilities: npt.NDArray[np.float32]) -> EngineScores:
     """No word was read, so none was unseen; the text's length is a fact about the ticket all the same."""
     rows = features.num_rows
     length = np.zeros(rows, np.int64)
     if "text" in features.schema.names:
         length = np.fromiter((len(text or "") for text in features.column("text").to_pylist()), np.int64, rows)
-    return EngineScores(
-        probabilities=probabilities, unseen_share=np.zeros(rows, np.float64), text_length=length, terms=terms
-    )
+    return EngineScores(probabilities=probabilities, unseen_share=np.zeros(rows, np.float64), text_length=length)
 
 
 def _log_odds(logits: npt.NDArray[np.float32], best: Ints) -> Floats:

@@ -147,12 +147,8 @@ def class_signs(
     margins: npt.NDArray[np.floating], probabilities: npt.NDArray[np.floating], patterns: Floats
 ) -> tuple[Floats, Floats]:
     """Doubt and misfit of each row (rows x classes)."""
-    best = probabilities.argmax(axis=1)
-    sure = probabilities[np.arange(best.size), best].astype(np.float64)
-    doubt = np.log(np.maximum(1.0 - sure, SUREST) / sure)
-    wide = margins.astype(np.float64)
-    along = (wide * patterns[best]).sum(axis=1)
-    mean = wide.sum(axis=1) / wide.shape[1]
-    length = np.sqrt(np.maximum((wide * wide).sum(axis=1) - wide.shape[1] * mean * mean, 0.0))
-    misfit = 1.0 - np.divide(along, length, out=np.zeros_like(along), where=length > 0)
+    from aios_core.scoring import kernels
+
+    doubt, misfit = np.empty(len(margins)), np.empty(len(margins))
+    kernels.class_signs(margins, probabilities, patterns, SUREST, doubt, misfit)
     return doubt, misfit

@@ -24,7 +24,7 @@ from aios_core.features.build import build_features
 from aios_core.lifecycle.routing import version_for
 from aios_core.lifecycle.states import CANARY, CHAMPION
 from aios_core.scoring.model import ScoringModel
-from aios_core.scoring.stream import score_stream
+from aios_core.scoring.schema import TERMS
 from gateway.decide.declared import Declarations, Known
 from gateway.decide.model import CustomerIn, DecideIn, canonical_ticket
 from gateway.inference.hall import Hall
@@ -103,7 +103,7 @@ class Decider:
         features = features_of(connection, ticket, asked.given.customer, automation)
         _require_time(asked.deadline)
         model = self._model(automation, ticket.ticket_id)
-        scores = scores_of(features, model, automation)
+        scores = scores_of(features, model)
         decision = self._decision(connection, known, features, scores, model)
         _require_time(asked.deadline)
         if not asked.given.record:
@@ -191,13 +191,11 @@ def features_of(
     return build_features(_table(ticket), contacts=contacts, customers=customers, features=automation.features)
 
 
-def scores_of(features: pa.Table, model: ScoringModel | None, automation: Automation) -> pa.Table | None:
-    """As the asset `scores` makes them."""
+def scores_of(features: pa.Table, model: ScoringModel | None) -> pa.Table | None:
+    """As the assets `scores` and `decisions` make them."""
     if model is None:
         return None
-    return pa.Table.from_batches(
-        score_stream(features.to_batches(), model=model, batch_size=automation.model.batch_size)
-    )
+    return pa.Table.from_batches([model.score_batch(features, explain=TERMS)])
 
 
 def answer(record: bytes, *, recorded: bool, existing: bool) -> bytes:

@@ -25,6 +25,5 @@ def test_one_run_gives_every_figure_and_loses_no_row():
 
 
 def test_what_is_not_measured_is_not_told():
-    found = measure(rows=300, long_rows=0, text="sandbox", train=400, turns=1, terms=0, sklearn=False)
+    found = measure(rows=300, long_rows=0, text="sandbox", train=400, turns=1, sklearn=False)
     assert not found.keys() & {"sklearn_rows_per_s", "rss_growth_100k_to_10m", "seconds_per_million_at_10m"}
-    assert found["share_of_ceiling"] == found["share_of_ceiling_without_terms"]

@@ -11,6 +11,7 @@ from aios_core.canonical.entities import Contact, Customer, Ticket
 from aios_core.decisions.decide import decide
 from aios_core.decisions.model import Decision, rules_for
 from aios_core.features.build import build_features
+from aios_core.scoring.schema import TERMS
 from aios_core.scoring.stream import score_stream
 from resources.canonical import CanonicalStore
 from resources.canonical_writes import write_entities
@@ -113,6 +114,7 @@ def decided_in_batch(database: Database, registry: Registry, declared: Declared,
     if model is not None:
         scored = score_stream(features.to_batches(), model=model, batch_size=automation.model.batch_size)
         scores = pa.Table.from_batches(scored)
+        scores = scores.append_column("terms", model.terms(features, scores, count=TERMS))
     policy = RegoPolicy(declared.policy_text)
     rules = rules_for(
         automation, policy_revision=policy.revision, model_version=version or 0,

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 
+from aios_core.scoring.schema import rounded
 from resources.registry import Registry
 from tests.aios_core.training.making import small, small_files
 from tests.gateway.serving import (
@@ -61,7 +62,7 @@ def test_rows_get_the_numbers_of_the_batch_path(caller):
     assert answer.status_code == 200, answer.text
     batch = scored(1, texts, facts)
     assert said(answer, "label") == batch.column("queue").to_pylist()
-    wanted = np.array(batch.column("probabilities").to_pylist(), np.float32)
+    wanted = np.array(rounded(batch.column("probabilities")).to_pylist(), np.float32)
     assert np.array_equal(np.array(said(answer, "probabilities"), np.float32).reshape(40, 3), wanted)
     assert np.array_equal(np.array(said(answer, "confidence"), np.float32), wanted.max(axis=1))
 

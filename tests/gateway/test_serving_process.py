@@ -20,6 +20,7 @@ import pytest
 import tritonclient.http as triton
 from tritonclient.utils import InferenceServerException
 
+from aios_core.scoring.schema import rounded
 from resources.database import Database
 from resources.lake import Lake
 from tests.gateway.serving import (
@@ -125,7 +126,7 @@ def test_tritonclient_works_unchanged(port, binary):
         assert (found.get_response()["id"], found.get_response()["model_version"]) == ("r1", "1")
         labels = [v.decode() if isinstance(v, bytes) else v for v in found.as_numpy("label")]
         assert labels == batch.column("queue").to_pylist()
-        probabilities = np.array(batch.column("probabilities").to_pylist(), np.float32)
+        probabilities = np.array(rounded(batch.column("probabilities")).to_pylist(), np.float32)
         assert np.array_equal(found.as_numpy("probabilities"), probabilities)
         assert np.array_equal(found.as_numpy("confidence"), probabilities.max(axis=1))
         all_outputs = client.infer(NAME, triton_inputs(texts, tenure, binary=binary))
@@ -196,7 +197,7 @@ def test_http_is_kept_to_on_the_short_way_and_beside_it(port):
 async def _client(port, end, seen, problems, latest):
     texts = some_texts(40)
     expected = {
-        v: [row.tolist() for row in np.array(scored(v, texts).column("probabilities").to_pylist(), np.float32)] for v in (1, 2)
+        v: [row.tolist() for row in np.array(rounded(scored(v, texts).column("probabilities")).to_pylist(), np.float32)] for v in (1, 2)
     }  # fmt: skip
     bodies = [post(json.dumps(asking(t) | {"outputs": [{"name": "probabilities"}]}).encode()) for t in texts]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -4,6 +4,7 @@ import uuid
 from datetime import date
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -139,3 +140,21 @@ def test_the_last_content_put_is_what_is_got(first, second):
     lake.put("x/y", first)
     lake.put("x/y", second)
     assert lake.get("x/y") == second
+
+
+def test_lists_of_floats_are_written_as_they_are_and_come_back_to_the_bit(tmp_path):
+    lake = Lake(tmp_path)
+    values = pa.array([[0.1, 2.5e-7], [], None, [1.0]], pa.list_(pa.float32()))
+    words = pa.array(
+        [[{"term": "bill", "weight": 1.5}], [], None, []],
+        pa.list_(pa.struct([("term", pa.string()), ("weight", pa.float64())])),
+    )
+    table = pa.table({"id": ["a", "a", "a", "a"], "p": values, "sure": [0.5, 0.5, None, 1.0], "terms": words})
+    lake.write_partition(table, automation="a", dataset="scores", day=date(2026, 1, 1))
+    assert lake.read_partition(automation="a", dataset="scores", day=date(2026, 1, 1)).equals(table)
+    group = pq.ParquetFile(tmp_path / partition_path("a", "scores", date(2026, 1, 1))).metadata.row_group(0)
+    columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    assert columns["p.list.element"].compression == "UNCOMPRESSED"
+    assert "RLE_DICTIONARY" not in columns["p.list.element"].encodings
+    assert columns["id"].compression == columns["sure"].compression == "ZSTD"
+    assert "RLE_DICTIONARY" in columns["id"].encodings

@@ -79,7 +79,7 @@ def test_a_worker_that_is_killed_in_the_middle_of_a_batch_loses_and_doubles_noth
     victim, before = processes.pids[0], processes.report().deaths
     os.kill(victim, signal.SIGSTOP)  # it takes a batch and never answers
     stream = score_parallel(ROWS.to_batches(), pool=processes, batch_size=20)
-    waiting = [processes.submit(ROWS.slice(0, 20).to_batches()[0], explain=5) for _ in range(2)]
+    waiting = [processes.submit(ROWS.slice(0, 20).to_batches()[0]) for _ in range(2)]
     time.sleep(0.3)
     assert not all(future.done() for future in waiting)
     os.kill(victim, signal.SIGKILL)
@@ -106,13 +106,13 @@ def test_a_batch_that_ends_every_worker_is_an_error_that_says_how(processes):
     killer.start()
     try:
         with pytest.raises(WorkersDied, match="ended by signal 9") as caught:
-            processes.submit(ROWS.slice(0, 5).to_batches()[0], explain=0).result(timeout=60)
+            processes.submit(ROWS.slice(0, 5).to_batches()[0]).result(timeout=60)
     finally:
         stop.set()
         killer.join()
     assert (caught.value.code, caught.value.retryable) == ("scoring.workers_died", True)
     assert processes.report().deaths == before + 3
-    again = processes.submit(ROWS.slice(0, 5).to_batches()[0], explain=0).result(timeout=60)
+    again = processes.submit(ROWS.slice(0, 5).to_batches()[0]).result(timeout=60)
     assert again.num_rows == 5  # the pool goes on
 
 

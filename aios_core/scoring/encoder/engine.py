@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 
 from aios_core.scoring.encoder.text import NOVELTY, PROBABILITIES, TextEncoder
-from aios_core.scoring.engine import EngineScores, OpenSession
+from aios_core.scoring.engine import EngineScores, Ints, OpenSession
 from aios_core.scoring.novelty import Scale
 
 
 class Encoder:
-    """An encoder with its head. Contributing terms are not known to it: `terms` is None whatever `explain` asks for."""
+    """An encoder with its head. Contributing terms are not known to it."""
 
     def __init__(self, *, text: TextEncoder, scale: Scale | None) -> None:
         self._text, self._scale = text, scale
@@ -28,7 +28,7 @@ class Encoder:
         text = TextEncoder.from_files(files, open_session, max_tokens=said["max_tokens"], run_tokens=said["run_tokens"])
         return Encoder(text=text, scale=Scale.of_version(manifest))
 
-    def score(self, features: pa.RecordBatch, *, explain: int) -> EngineScores:  # noqa: ARG002
+    def score(self, features: pa.RecordBatch) -> EngineScores:
         texts = [text or "" for text in features.column("text").to_pylist()]
         windows = self._text.tokens.windows(texts)
         found = self._text.run(windows, (PROBABILITIES, NOVELTY))
@@ -38,3 +38,6 @@ class Encoder:
             text_length=np.fromiter(map(len, texts), np.int64, len(texts)),
             novelty=None if self._scale is None else self._scale.normalised(found[NOVELTY]),
         )
+
+    def explain(self, features: pa.RecordBatch, best: Ints, *, stage: pa.Array | None, count: int) -> None:  # noqa: ARG002
+        return None

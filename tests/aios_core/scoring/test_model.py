@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from aios_core.errors import ModelError
 from aios_core.scoring.model import MANIFEST_FILE, MODEL_FILE, ScoringModel
-from aios_core.scoring.schema import SCORE_SCHEMA
+from aios_core.scoring.schema import SCORE_SCHEMA, as_scores, rounded
 from aios_core.scoring.tokenizer import Tokenizer, as_texts
 from aios_core.scoring.triton import triton_config
 from resources.runtime import open_session
@@ -63,12 +63,14 @@ def test_scores_have_the_agreed_columns_and_point_back_to_their_tickets():
     assert scored.column("ticket_id").to_pylist() == ROWS.column("ticket_id").to_pylist()
     first = scored.to_pylist()[0]
     assert (first["model_name"], first["model_version"]) == ("triage", 3)
-    assert first["terms"] == []
+    assert "terms" not in first
     assert first["text_length"] == len(TEXTS[0])
-    assert first["confidence"] == max(first["probabilities"])
+    assert first["confidence"] == pytest.approx(max(first["probabilities"]), abs=1e-6)
     assert MODEL.classes[int(np.argmax(first["probabilities"]))] == first["queue"]
     assert sum(first["probabilities"]) == pytest.approx(1, abs=1e-5)
-    assert all(round(p, 6) == p for p in first["probabilities"])
+    told = rounded(scored.column("probabilities")).to_pylist()[0]
+    assert all(round(p, 6) == p for p in told)
+    assert told == pytest.approx(first["probabilities"], abs=1e-6)
 
 
 def test_the_words_that_speak_for_a_queue_are_named_as_people_read_them():
@@ -151,3 +153,26 @@ def test_the_triton_configuration_states_the_graphs_true_inputs_and_outputs():
         assert f'name: "{name}" data_type: TYPE_FP32 dims: [ {width} ]' in text
     dense = {"Gather", "Unsqueeze", "MatMul", "Squeeze", "Split", "Add", "Softmax"}
     assert {node.op_type for node in graph.node} <= dense
+
+
+def test_terms_named_apart_are_those_that_come_with_the_score():
+    together = MODEL.score_batch(ROWS, explain=4)
+    alone = MODEL.terms(ROWS, MODEL.score_batch(ROWS), count=4)
+    assert alone.to_pylist() == together.column("terms").to_pylist()
+    assert any(alone.to_pylist())
+    assert MODEL.terms(ROWS.slice(0, 0), MODEL.score_batch(ROWS.slice(0, 0)), count=4) is None
+
+
+def test_scores_that_an_earlier_version_wrote_are_read_as_todays():
+    today = pa.Table.from_batches([MODEL.score_batch(ROWS)])
+    earlier = pa.Table.from_batches([MODEL.score_batch(ROWS, explain=2)])
+    place = earlier.schema.get_field_index("probabilities")
+    doubles = earlier.column("probabilities").cast(pa.list_(pa.float64()))
+    earlier = earlier.set_column(place, "probabilities", doubles)
+    assert as_scores(earlier).equals(today)
+
+
+@pytest.mark.parametrize("column", [[[0.12345678, 0.5], None, [], [float("nan")]], [[]]])
+def test_probabilities_are_rounded_list_by_list_and_what_is_no_number_stays_none(column):
+    shown = rounded(pa.array(column)).to_pylist()
+    assert shown == [[0.123457, 0.5], [], [], [None]] if len(column) > 1 else shown == [[]]

@@ -33,8 +33,8 @@ def test_rows_are_cut_anew_without_loss_or_change_of_order(sizes, size):
 @given(st.integers(1, 90), st.integers(1, 90))
 def test_how_rows_arrive_makes_no_difference_to_any_score(arriving, size):
     _, new, _ = small()
-    whole = MODEL.score_batch(new, explain=3)
-    streamed = score_stream(new.to_batches(max_chunksize=arriving), model=MODEL, batch_size=size, explain=3)
+    whole = MODEL.score_batch(new)
+    streamed = score_stream(new.to_batches(max_chunksize=arriving), model=MODEL, batch_size=size)
     assert pa.Table.from_batches(streamed).equals(pa.Table.from_batches([whole]))
 
 
@@ -59,7 +59,7 @@ class Late:
         self.in_flight, self.chance, self.held, self.most = in_flight, Random(seed), 0, 0
         self.executor = ThreadPoolExecutor(in_flight)
 
-    def submit(self, batch, *, explain):
+    def submit(self, batch):
         self.held += 1
         self.most = max(self.most, self.held)
         return self.executor.submit(self.answer, batch, self.chance.random() / 500)
@@ -111,11 +111,11 @@ class Narrow:
     def __init__(self, room, error):
         self.room, self.error, self.calls = room, error, []
 
-    def score_batch(self, features, *, explain=0):
+    def score_batch(self, features):
         self.calls.append(features.num_rows)
         if sum(map(len, features.column("text").to_pylist())) > self.room:
             raise self.error
-        return MODEL.score_batch(features, explain=explain)
+        return MODEL.score_batch(features)
 
 
 @pytest.mark.parametrize("error", [MemoryError(), OutOfMemory("BFCArena: failed to allocate 12 bytes")])
@@ -124,7 +124,7 @@ def test_a_batch_that_is_too_large_is_halved_until_it_fits_and_changes_no_score(
     batch = new.combine_chunks().to_batches()[0]
     narrow = Narrow(300, error)
     scored = list(score_stream([batch], model=narrow, batch_size=200))
-    assert pa.Table.from_batches(scored).equals(pa.Table.from_batches([MODEL.score_batch(batch, explain=5)]))
+    assert pa.Table.from_batches(scored).equals(pa.Table.from_batches([MODEL.score_batch(batch)]))
     assert len(narrow.calls) > 20
     assert 200 in narrow.calls
 

@@ -42,12 +42,12 @@ def changed(files, **novelty_changes):
 @given(st.lists(TEXTS, min_size=1, max_size=20), st.randoms(use_true_random=False))
 def test_a_rows_novelty_is_the_same_in_any_batch_to_the_last_bit(texts, random):
     features = table(texts, facts=[{}] * len(texts), spec=FACTS).combine_chunks().to_batches()[0]
-    together = MODEL._engine.score(features, explain=0).novelty  # before rounding: bits are compared
+    together = MODEL._engine.score(features).novelty  # before rounding: bits are compared
     for row in range(len(texts)):
-        assert MODEL._engine.score(features.slice(row, 1), explain=0).novelty[0] == together[row]
+        assert MODEL._engine.score(features.slice(row, 1)).novelty[0] == together[row]
     order = list(range(len(texts)))
     random.shuffle(order)
-    assert MODEL._engine.score(features.take(pa.array(order)), explain=0).novelty.tolist() == together[order].tolist()
+    assert MODEL._engine.score(features.take(pa.array(order))).novelty.tolist() == together[order].tolist()
 
 
 def test_texts_from_elsewhere_are_novel_and_new_tickets_of_the_same_world_are_not():
