@@ -17,6 +17,7 @@ from aios_core.decisions.model import VERDICTS, Decision, DecisionError, Unknown
 from aios_core.decisions.record import decode_number, parse
 from aios_core.decisions.replay import Replay, replay
 from resources import recording
+from resources.corrected import corrections_of
 from resources.database import Database
 from resources.policy import RegoPolicy
 from resources.recording import Recorded
@@ -135,6 +136,16 @@ class DecisionStore:
         with self._database.connection() as conn:
             return set(conn.execute(_SETTLED, (automation, first, last)).fetchall())
 
+    def unscored(self, automation: str, start: date, end: date) -> dict[int, tuple[int, int]]:
+        """Model version -> (decisions, those without a usable score) of the days in [start, end)."""
+        with self._database.connection() as conn:
+            rows = conn.execute(
+                "select model_version, count(*), count(*) filter (where confidence is null) from decisions"
+                " where automation = %s and day >= %s and day < %s and model_version > 0 group by model_version",
+                (automation, start, end),
+            ).fetchall()
+        return {version: (decisions, without) for version, decisions, without in rows}
+
     def newest_day(self, automation: str) -> date | None:
         """The newest day partition that has decisions."""
         with self._database.connection() as conn:
@@ -237,10 +248,12 @@ class DecisionStore:
                 " and decided_at > %s order by decided_at desc, decision_id limit 1",
                 (stored.automation, stored.source, stored.ticket_id, stored.decided_at),
             ).fetchone()
+            corrected = corrections_of(conn, stored.decision_id)
         return {
             "actions": [_json_times(a) for a in actions],
             "case": _json_times(cases[0]) if cases else None,
             "newer_decision": newer["decision_id"] if newer else None,
+            **corrected,
         }
 
 

@@ -6,8 +6,9 @@ what it does to a verdict (`aios_core/decisions/`).
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
+from psycopg import Connection
 from psycopg.rows import class_row
 
 from aios_core.decisions.model import EVERY_QUEUE
@@ -56,19 +57,16 @@ class ModeStore:
     ) -> bool:
         """Set a mode; False where it held already, and then nothing is written: a repeated step leaves one row."""
         with self._database.connection() as conn:
-            conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"aios.modes.{automation}",))
-            held = conn.execute(
-                "select mode from modes where automation = %s and queue = %s order by mode_id desc limit 1",
-                (automation, queue),
-            ).fetchone()
-            if (held[0] if held else "normal") == mode:
-                return False
-            conn.execute(
-                "insert into modes (automation, queue, mode, reason, actor, incident_id, set_at)"
-                " values (%s, %s, %s, %s, %s, %s, %s)",
-                (automation, queue, mode, reason, actor, incident_id, now),
+            return write(
+                conn,
+                automation=automation,
+                mode=mode,
+                reason=reason,
+                actor=actor,
+                now=now,
+                queue=queue,
+                incident_id=incident_id,
             )
-        return True
 
     def history(self, automation: str) -> list[ModeChange]:
         """Every change, oldest first."""
@@ -77,3 +75,29 @@ class ModeStore:
                 "select queue, mode, reason, actor, incident_id, set_at from modes where automation = %s order by mode_id",
                 (automation,),
             ).fetchall()
+
+
+def write(
+    conn: Connection[Any],
+    *,
+    automation: str,
+    mode: Mode,
+    reason: str,
+    actor: str,
+    now: datetime,
+    queue: str = EVERY_QUEUE,
+    incident_id: int | None = None,
+) -> bool:
+    """As `ModeStore.set`, in the caller's transaction."""
+    conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"aios.modes.{automation}",))
+    held = conn.execute(
+        "select mode from modes where automation = %s and queue = %s order by mode_id desc limit 1", (automation, queue)
+    ).fetchone()
+    if (held[0] if held else "normal") == mode:
+        return False
+    conn.execute(
+        "insert into modes (automation, queue, mode, reason, actor, incident_id, set_at)"
+        " values (%s, %s, %s, %s, %s, %s, %s)",
+        (automation, queue, mode, reason, actor, incident_id, now),
+    )
+    return True

@@ -1,7 +1,7 @@
 """Monitored days, incidents and requests for retraining, in Postgres.
 
-What belongs here: their rows. What does not: measuring and judging (`aios_core/monitoring/`), modes (`resources/modes.py`)
-and aliases (`resources/registry.py`).
+What belongs here: their rows. What does not: measuring and judging (`aios_core/monitoring/`), an incident's story and its end
+(`resources/incidents.py`), modes (`resources/modes.py`) and aliases (`resources/registry.py`).
 
 Every method that writes may be called again with the same arguments and then changes nothing: Dagster runs steps twice.
 """
@@ -18,6 +18,8 @@ from psycopg.types.json import Jsonb
 from aios_core.errors import PermanentError
 from aios_core.monitoring.drift import Drift
 from aios_core.monitoring.evidence import DriftDay
+from aios_core.monitoring.reference import Window
+from aios_core.monitoring.settled import Settled
 from aios_core.monitoring.sketch import Cuts, Sketch, empty, merge
 from resources.database import Database
 
@@ -33,7 +35,10 @@ class UnknownIncident(PermanentError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MonitorDay:
-    """One day under one model version, as measured last. `columns` maps each to psi, drifted, kind and more."""
+    """One day under one model version, as measured last. `columns` maps each to psi, drifted, kind and more.
+
+    `explained` is `Drift.explained()`: kinds, causes, and outcomes against promises; None of days measured before it was kept.
+    """
 
     day: date
     model_name: str
@@ -46,6 +51,7 @@ class MonitorDay:
     reason: str
     report: str | None
     computed_at: datetime
+    explained: dict[str, Any] | None = None
 
     @property
     def psi(self) -> dict[str, float]:
@@ -59,7 +65,7 @@ class MonitorDay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """Something degraded, and what was done about it; `queue` is None or `*` for the whole automation."""
+    """Something degraded, and what was done about it; `queue` is None or `*` for the whole automation. Its story: `incidents.py`."""
 
     incident_id: int
     automation: str
@@ -71,10 +77,12 @@ class Incident:
     opened_at: datetime
     closed_at: datetime | None
     closed_by: str | None
+    closed_why: str | None = None
+    assessment_id: int | None = None
 
 
-_DAYS = "day, model_name, model_version, rows, reference_rows, columns, share, flagged, reason, report, computed_at"
-_INCIDENTS = "incident_id, automation, remedy, queue, reason, evidence, actor, opened_at, closed_at, closed_by"
+_DAYS = "day, model_name, model_version, rows, reference_rows, columns, share, flagged, reason, report, computed_at, explained"
+INCIDENTS = "incident_id, automation, remedy, queue, reason, evidence, actor, opened_at, closed_at, closed_by, closed_why, assessment_id"
 
 
 class MonitorStore:
@@ -96,6 +104,7 @@ class MonitorStore:
         sketch: Sketch,
         report: str | None,
         now: datetime,
+        settled: Settled | None = None,
     ) -> None:
         """Keep a day's measurement; measured again, the later one holds.
 
@@ -105,14 +114,28 @@ class MonitorStore:
         with self._database.connection() as conn:
             conn.execute(
                 "insert into monitor_days (automation, day, model_name, model_version, rows, reference_rows, columns, share,"
-                " flagged, reason, report, sketch, computed_at) values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+                " flagged, reason, report, sketch, explained, settled, computed_at)"
+                " values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
                 " on conflict (automation, day, model_name, model_version) do update set rows = excluded.rows,"
                 " reference_rows = excluded.reference_rows, columns = excluded.columns, share = excluded.share,"
                 " flagged = excluded.flagged, reason = excluded.reason, report = excluded.report, sketch = excluded.sketch,"
+                " explained = excluded.explained, settled = excluded.settled,"
                 " computed_at = excluded.computed_at where monitor_days.computed_at <= excluded.computed_at",
                 (automation, day, model_name, model_version, drift.rows, drift.reference_rows, Jsonb(drift.as_json()),
-                 drift.share, drift.flagged, drift.reason, report, Jsonb(sketch.as_json()), now),
+                 drift.share, drift.flagged, drift.reason, report, Jsonb(sketch.as_json()), Jsonb(drift.explained()),
+                 None if settled is None else Jsonb(settled.as_json()), now),
             )  # fmt: skip
+
+    def save_settled(
+        self, *, automation: str, day: date, model_name: str, model_version: int, settled: Settled
+    ) -> None:
+        """What turned out of a measured day's tickets by now; nothing where the day was not measured under this version."""
+        with self._database.connection() as conn:
+            conn.execute(
+                "update monitor_days set settled = %s"
+                " where automation = %s and day = %s and model_name = %s and model_version = %s",
+                (Jsonb(settled.as_json()), automation, day, model_name, model_version),
+            )
 
     def days(
         self, *, automation: str, since: date, until: date | None = None, model_version: int | None = None
@@ -136,6 +159,21 @@ class MonitorStore:
                 (automation, since, until, model_version, cuts.fingerprint),
             ).fetchall()
         return merge([empty(cuts), *(Sketch.from_json(row[0]) for row in rows)])
+
+    def parts(self, cuts: Cuts, *, automation: str, since: date, until: date, model_version: int) -> dict[date, Window]:
+        """Like `window`, day by day, each with what was settled of it when it was measured last."""
+        with self._database.connection() as conn:
+            rows = conn.execute(
+                "select day, sketch, settled from monitor_days where automation = %s and day >= %s and day < %s"
+                " and model_version = %s and sketch ->> 'cuts' = %s order by day",
+                (automation, since, until, model_version, cuts.fingerprint),
+            ).fetchall()
+        return {
+            day: Window(
+                sketch=Sketch.from_json(content), settled=None if settled is None else Settled.from_json(settled)
+            )
+            for day, content, settled in rows
+        }
 
     def unmeasured_days(self, *, automation: str) -> list[tuple[date, int]]:
         """(day, decisions) of the days on which a model decided something since they were measured last, oldest first.
@@ -162,21 +200,24 @@ class MonitorStore:
         evidence: Mapping[str, Any],
         actor: str,
         now: datetime,
+        identity: str | None = None,
+        assessment_id: int | None = None,
     ) -> int:
         """The id of a new incident, or of the one that stands for this already.
 
-        That is the open one of the same remedy and queue for narrowing and stopping. Each rollback is an incident of its own, unless
-        the same actor (a run) reports the same evidence again.
+        That is the open one of the same remedy and queue for narrowing and stopping. Of a rollback it is the one with the same
+        `identity`, which names the promotion that is undone: a job that was killed and runs again under another id is no second
+        rollback. Without an identity each is an incident of its own, unless the same actor (a run) reports the same evidence again.
         """
         with self._database.connection() as conn:
             conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"aios.incidents.{automation}",))
-            found = _same_incident(conn, automation, remedy, queue, evidence, actor)
+            found = _same_incident(conn, automation, remedy, queue, evidence, actor, identity)
             if found is not None:
                 return found
             row = conn.execute(
-                "insert into incidents (automation, remedy, queue, reason, evidence, actor, opened_at)"
-                " values (%s, %s, %s, %s, %s, %s, %s) returning incident_id",
-                (automation, remedy, queue, reason, Jsonb(dict(evidence)), actor, now),
+                "insert into incidents (automation, remedy, queue, reason, evidence, actor, opened_at, identity, assessment_id)"
+                " values (%s, %s, %s, %s, %s, %s, %s, %s, %s) returning incident_id",
+                (automation, remedy, queue, reason, Jsonb(dict(evidence)), actor, now, identity, assessment_id),
             ).fetchone()
             assert row is not None  # an insert returns its row
             return int(row[0])
@@ -212,16 +253,19 @@ class MonitorStore:
         """Incidents, newest first."""
         with self._database.connection() as conn, conn.cursor(row_factory=class_row(Incident)) as cursor:
             return cursor.execute(
-                f"select {_INCIDENTS} from incidents where automation = %s and (not %s or closed_at is null)"
+                f"select {INCIDENTS} from incidents where automation = %s and (not %s or closed_at is null)"
                 " order by opened_at desc, incident_id desc limit %s",
                 (automation, open_only, limit),
             ).fetchall()
 
     def rollbacks_since(self, *, automation: str, since: datetime) -> int:
-        """Rollbacks from `since` on, but not before the last stop was lifted: a person who lifts it starts the count anew."""
+        """Rollbacks from `since` on, but not before the last stop was lifted: a person who lifts it starts the count anew.
+
+        An incident whose rollback has not moved anything yet is none.
+        """
         with self._database.connection() as conn:
             row = conn.execute(
-                "select count(*) from incidents where automation = %(automation)s and remedy = %(rollback)s"
+                f"select count(*) from incidents i where automation = %(automation)s and remedy = %(rollback)s and {_MOVED}"
                 " and opened_at >= greatest(%(since)s, coalesce((select max(closed_at) from incidents"
                 " where automation = %(automation)s and remedy = %(stop)s), '-infinity'))",
                 {"automation": automation, "rollback": ROLLBACK, "stop": STOP, "since": since},
@@ -232,7 +276,8 @@ class MonitorStore:
         """When the champion was rolled back last."""
         with self._database.connection() as conn:
             row = conn.execute(
-                "select max(opened_at) from incidents where automation = %s and remedy = %s", (automation, ROLLBACK)
+                f"select max(opened_at) from incidents i where automation = %s and remedy = %s and {_MOVED}",
+                (automation, ROLLBACK),
             ).fetchone()
         return row[0] if row else None
 
@@ -271,12 +316,22 @@ class MonitorStore:
             return done.rowcount > 0
 
 
+_MOVED = (
+    "(i.identity is null or exists (select from alias_moves m where m.alias = 'champion'"
+    " and m.evidence ->> 'incident_id' = i.incident_id::text))"
+)
 _OPEN_REQUEST = "select request_id from retraining_requests where automation = %s and done_at is null"
 
 
 def _same_incident(
-    conn: Connection, automation: str, remedy: str, queue: str | None, evidence: Mapping[str, Any], actor: str
-) -> int | None:
+    conn: Connection, automation: str, remedy: str, queue: str | None, evidence: Mapping[str, Any], actor: str,
+    identity: str | None,
+) -> int | None:  # fmt: skip
+    if identity is not None:
+        known = conn.execute(
+            "select incident_id from incidents where automation = %s and identity = %s", (automation, identity)
+        ).fetchone()
+        return int(known[0]) if known else None
     same = "actor = %s and evidence = %s" if remedy == ROLLBACK else "closed_at is null"
     values = (actor, Jsonb(dict(evidence))) if remedy == ROLLBACK else ()
     row = conn.execute(

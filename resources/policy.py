@@ -6,6 +6,10 @@ What belongs here: one policy text and its engine. What does not: what a policy 
 The contract: package `aios.policy`, Rego v1, and a rule `decision := {"verdict": "...", "rule": "..."}` for every input. The
 input has: automation, queue, band (high | middle | low | none), proposed (automate | draft | review | fallback), priority,
 channel, language, customer (the declared categorical CRM features), flags (audit, review_only, never_automate, scored).
+
+A second rule is optional: `remedy := {"remedy": "...", "rule": "...", "queues": [...]}`, asked when the judge has spoken about a
+degrading model. Its input has: automation, remedy (none | rollback | narrow | stop), queues, retrain, champion, last_good, settled,
+rollbacks, drifted_days, held. What it may change: `aios_core/monitoring/careful.py`.
 """
 
 import hashlib
@@ -23,6 +27,8 @@ from aios_core.errors import PolicyError
 
 PACKAGE = "aios.policy"
 QUERY = f"answer = data.{PACKAGE}.decision"
+REMEDY_QUERY = f"answer = data.{PACKAGE}.remedy"
+REMEDIES = ("none", "rollback", "narrow", "stop")
 REMEMBERED = 20_000  # distinct inputs kept with their answers; about 1 kB each
 
 # their answer depends on when or where it is asked, so that no decision by them could be replayed
@@ -43,7 +49,7 @@ class RegoPolicy:
         self.text = text
         self.name = name
         self.revision = revision_of(text)
-        self._compiled: tuple[Interpreter, Bundle] | None = None
+        self._compiled: tuple[Interpreter, Bundle, Bundle] | None = None
         self._answers: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
@@ -61,6 +67,35 @@ class RegoPolicy:
         Raises PolicyError: a mistake shows when an automation is loaded, not with the first ticket that meets it.
         """
         self.ask(list(_samples(queues)))
+        for remedy in REMEDIES:
+            self.remedy(_remedy_sample(remedy, queues))
+
+    def remedy(self, facts: Facts) -> dict[str, Any] | None:
+        """{"remedy", "rule", "queues"} for a proposed remedy; None where the policy has no rule for this input.
+
+        Raises PolicyError where the rule fails or answers something else.
+        """
+        key = json.dumps(facts, sort_keys=True)
+        with self._lock:
+            answer = self._query(self._compile()[2], facts, key)
+        if answer is None:
+            return None
+        if (
+            not isinstance(answer, dict)
+            or not isinstance(answer.get("rule"), str)
+            or answer.get("remedy") not in REMEDIES
+        ):
+            raise PolicyError(
+                f'{self.name}:{self._line_of("remedy")}: `remedy` is {answer!r}; it must be {{"remedy": "...", "rule": "..."}} with'
+                f" one of {', '.join(REMEDIES)}; input: {key}"
+            )
+        queues = answer.get("queues", [])
+        if not isinstance(queues, list) or not all(isinstance(queue, str) for queue in queues):
+            raise PolicyError(
+                f"{self.name}:{self._line_of('remedy')}: `queues` of `remedy` is {queues!r}; it must be a list of names, or left"
+                f" out; input: {key}"
+            )
+        return {"remedy": answer["remedy"], "rule": answer["rule"], "queues": queues}
 
     def _answer(self, facts: Facts) -> dict[str, Any]:
         key = json.dumps(facts, sort_keys=True)
@@ -72,7 +107,16 @@ class RegoPolicy:
         return known
 
     def _evaluate(self, facts: Facts, key: str) -> dict[str, Any]:
-        interpreter, bundle = self._compile()
+        answer = self._query(self._compile()[1], facts, key)
+        if answer is None:
+            raise PolicyError(
+                f"{self.name}:1: no `decision`, or two different ones, in package {PACKAGE} for this input: {key}"
+            )
+        return self._verdict(answer, key)
+
+    def _query(self, bundle: Bundle, facts: Facts, key: str) -> Any:
+        """What the rule says of this input; None where it says nothing."""
+        interpreter = self._compile()[0]
         try:
             interpreter.set_input(dict(facts))
             results = interpreter.query_bundle(bundle).results
@@ -80,12 +124,7 @@ class RegoPolicy:
             raise PolicyError(f"{self._at(str(error))}; input: {key}") from error
         except json.JSONDecodeError as error:  # an error inside the answer is printed into its JSON
             raise PolicyError(f"{self._at(error.doc)}; input: {key}") from error
-        answer = results[0].bindings.get("answer") if results else None
-        if answer is None:
-            raise PolicyError(
-                f"{self.name}:1: no `decision`, or two different ones, in package {PACKAGE} for this input: {key}"
-            )
-        return self._verdict(answer, key)
+        return results[0].bindings.get("answer") if results else None
 
     def _verdict(self, answer: Any, key: str) -> dict[str, Any]:
         if not isinstance(answer, dict) or not isinstance(answer.get("rule"), str):
@@ -100,14 +139,15 @@ class RegoPolicy:
             )
         return {"verdict": answer["verdict"], "rule": answer["rule"]}
 
-    def _compile(self) -> tuple[Interpreter, Bundle]:
+    def _compile(self) -> tuple[Interpreter, Bundle, Bundle]:
+        """The engine, and its two questions: of a decision, of a remedy."""
         if self._compiled is None:
             self._refuse_what_is_not_replayable()
             interpreter = Interpreter()
             interpreter.log_level = LogLevel.NONE  # it prints errors to the terminal, and raises them too
             try:
                 interpreter.add_module(self.name, self.text)
-                self._compiled = interpreter, interpreter.build(QUERY)
+                self._compiled = interpreter, interpreter.build(QUERY), interpreter.build(REMEDY_QUERY)
             except RegoError as error:
                 raise PolicyError(self._at(str(error))) from error
         return self._compiled
@@ -162,3 +202,9 @@ def _sample(queue: str | None, band: str, verdict: str) -> dict[str, Any]:
     flags = {"audit": False, "review_only": False, "never_automate": False, "scored": band != "none"}
     return {"automation": "any", "queue": queue, "band": band, "proposed": verdict, "priority": None, "channel": None,
             "language": None, "customer": {}, "flags": flags}  # fmt: skip
+
+
+def _remedy_sample(remedy: str, queues: Sequence[str]) -> dict[str, Any]:
+    narrowed = list(queues[:1]) or ["any"]
+    return {"automation": "any", "remedy": remedy, "queues": narrowed if remedy == "narrow" else [], "retrain": False,
+            "champion": 2, "last_good": 1, "settled": 100, "rollbacks": 0, "drifted_days": 0, "held": []}  # fmt: skip

@@ -234,10 +234,11 @@ class Registry:
         evidence: Mapping[str, Any],
         now: datetime,
         accelerator: str = "cpu",
+        leaving: int | None = None,
     ) -> int:
         """Point `champion` back at `last_good`, loaded first, and end a canary; returns that version.
 
-        Raises UnknownModel where there is no other version.
+        Raises UnknownModel where there is no other version, ForbiddenMove where the champion is not the version that is to be left.
         """
         with self._database.connection() as connection:
             target = _way_back(name, aliases.standing(connection, name))
@@ -246,6 +247,7 @@ class Registry:
         with self._database.connection() as connection:
             aliases.lock(connection, name)
             standing = aliases.standing(connection, name)
+            _require_unmoved(name, standing, {} if leaving is None else {CHAMPION: leaving})
             if _way_back(name, standing) != target:
                 raise ModelError(f"model {name}: `last_good` was moved at this moment; look again, then roll back")
             automation = _automation_of(connection, name, target)

@@ -40,12 +40,17 @@ class Collected:
     actions: int
 
 
+def take_turns(conn: Connection[Any], automation: str) -> None:
+    """Until the transaction ends, nobody else makes batches of this automation. Taken before any batch or case is locked."""
+    conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"aios.review_batches.{automation}",))
+
+
 def make(conn: Connection[Any], *, automation: Automation, now: datetime) -> set[str]:
     """Give every case without a batch one; returns the names of batches made or filled.
 
     An automation's batches are made by one process at a time; the second one waits and finds nothing left to do.
     """
-    conn.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"aios.review_batches.{automation.name}",))
+    take_turns(conn, automation.name)
     touched: set[str] = set()
     for day, waiting in _waiting_by_day(conn, automation).items():
         existing = _existing(conn, automation, day)
@@ -53,6 +58,27 @@ def make(conn: Connection[Any], *, automation: Automation, now: datetime) -> set
             _write(conn, automation, batch, now)
             touched.add(batch.name)
     return touched
+
+
+def make_apart(
+    conn: Connection[Any], *, automation: Automation, label: str, reason: str, cases: Sequence[str], now: datetime
+) -> set[str]:
+    """Put these cases into batches of their own, called by `label` instead of a queue; returns their names.
+
+    For work that people should see as one thing. The caller has taken turns (`take_turns`), and the cases have no batch yet.
+    """
+    waiting = [
+        WaitingCase(case_id=case_id, queue=label, priority=priority, waiting_since=created_at)
+        for case_id, priority, created_at in conn.execute(
+            "select case_id, priority, created_at from review_cases where case_id = any(%s) and batch is null",
+            (list(cases),),
+        )
+    ]
+    day = now.date()
+    planned = plan(waiting, max_batch=automation.review.max_batch, day=day, existing=_existing(conn, automation, day))
+    for batch in planned:
+        _write(conn, automation, batch, now, reason=reason)
+    return {batch.name for batch in planned}
 
 
 def _waiting_by_day(conn: Connection[Any], automation: Automation) -> dict[date, list[WaitingCase]]:
@@ -100,14 +126,16 @@ def _existing(conn: Connection[Any], automation: Automation, day: date) -> list[
     ]
 
 
-def _write(conn: Connection[Any], automation: Automation, batch: PlannedBatch, now: datetime) -> None:
+def _write(
+    conn: Connection[Any], automation: Automation, batch: PlannedBatch, now: datetime, *, reason: str = ""
+) -> None:
     if batch.new:
         conn.execute(
-            "insert into review_batches (automation, batch, queue, day, size, created_at, due_at, lease_minutes, undo_minutes)"
-            " values (%s, %s, %s, %s, 0, %s, %s, %s, %s)",
+            "insert into review_batches (automation, batch, queue, day, size, created_at, due_at, lease_minutes, undo_minutes,"
+            " reason) values (%s, %s, %s, %s, 0, %s, %s, %s, %s, %s)",
             (automation.name, batch.name, batch.queue, batch.day, now,
              due(batch.waiting_since, hours=automation.review.service_level_hours),
-             automation.review.lease_minutes, automation.review.undo_minutes),
+             automation.review.lease_minutes, automation.review.undo_minutes, reason),
         )  # fmt: skip
     conn.execute("update review_cases set batch = %s where case_id = any(%s)", (batch.name, list(batch.cases)))
     # Counted, not assumed: a newer decision may have replaced a case since it was read.

@@ -57,7 +57,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A named group of cases of one day and queue, with how far it has come."""
+    """A named group of cases of one day and queue, with how far it has come; `reason` where it was made for something else."""
 
     automation: str
     batch: str
@@ -74,6 +74,7 @@ class Batch:
     done_at: datetime | None
     lease_minutes: float
     undo_minutes: float
+    reason: str = ""
 
     @property
     def size(self) -> int:

@@ -60,7 +60,12 @@ def rollback(found: Remedy, *, assessment: int, champion: int) -> list[Request]:
     """A rollback from `champion`, where the judge asks for one; an assessment is acted on once."""
     if found.kind != "rollback":
         return []
-    config = {"from_version": champion, "reason": found.reason, "evidence": json.dumps(found.evidence)}
+    config = {
+        "from_version": champion,
+        "reason": found.reason,
+        "evidence": json.dumps(found.evidence),
+        "assessment_id": assessment,
+    }
     return [Request(run_key=f"rollback:{assessment}", config=config)]
 
 
@@ -74,8 +79,16 @@ def narrow(found: Remedy, *, assessment: int) -> list[Request]:
         "remedy": found.kind,
         "retrain": found.retrain,
         "evidence": json.dumps(found.evidence),
+        "assessment_id": assessment,
     }
     return [Request(run_key=f"{found.kind}:{assessment}", config=config)]
+
+
+def repair(due: Sequence[tuple[int, int]]) -> list[Request]:
+    """Incidents with decisions of the version that was left (incident, how many) become a repair each."""
+    return [
+        Request(run_key=f"repair:{incident}:{waiting}", config={"incident_id": incident}) for incident, waiting in due
+    ]
 
 
 def shadow_undone(days: Sequence[tuple[date, int]], *, version: int) -> list[Request]:
@@ -94,3 +107,8 @@ def move_on(stage: str, *, version: int, tenths: int, hours: int) -> list[Reques
     """
     config = {"stage": stage, "version": version}
     return [Request(run_key=f"advance:{stage}:{version}:{tenths}:{hours}", config=config)]
+
+
+def show_alerts(newest: int, *, shown: int) -> list[Request]:
+    """The history of alerts is made anew once something happened to one since it was shown; both are ids of timeline entries."""
+    return [Request(run_key=f"alerts:{newest}")] if newest > shown else []

@@ -33,10 +33,11 @@ def sensor(
     idle: str,
     seconds: int = 15,
     unless: Callable[[Declared, dg.DagsterInstance], str | None] = lambda declared, instance: None,
+    run_tags: Callable[[Declared], dict[str, str]] = naming.run_tags,
 ) -> dg.SensorDefinition:
     """A running-by-default sensor of one automation; `idle` is what the UI says when there is nothing to do.
 
-    While `unless` gives a reason, nothing is started.
+    While `unless` gives a reason, nothing is started. `run_tags` are those of the runs.
     """
     job_name = naming.job_name(declared, job)
 
@@ -66,17 +67,19 @@ def sensor(
         if not requests:
             yield dg.SkipReason(idle)
         hour = clock.now().strftime("%Y-%m-%dT%H")
-        yield from (run_request(declared, request, attempt=hour) for request in requests)
+        yield from (run_request(declared, request, attempt=hour, tags=run_tags(declared)) for request in requests)
 
     return evaluate
 
 
-def run_request(declared: Declared, request: Request, *, attempt: str) -> dg.RunRequest:
-    """`request` with the automation's tags and, for a range of days, the tags that make it one run.
+def run_request(
+    declared: Declared, request: Request, *, attempt: str, tags: dict[str, str] | None = None
+) -> dg.RunRequest:
+    """`request` with its tags, the automation's where none are given, and, for a range of days, those that make it one run.
 
     `attempt` is part of the run's key: what failed for good is tried again an hour later, though nothing else changed.
     """
-    tags = naming.run_tags(declared)
+    tags = dict(naming.run_tags(declared) if tags is None else tags)
     if request.first_day and request.last_day:
         tags |= partitions.range_tags(request.first_day, request.last_day)
     return dg.RunRequest(

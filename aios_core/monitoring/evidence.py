@@ -4,7 +4,7 @@ What belongs here: the dataclasses, and counting. What does not: the verdict (`v
 
 The window must hold only tickets whose outcomes neither version was trained on (known after the training snapshots), and
 both versions must have scored all of them: a version looks best on what it has learnt by heart, and two versions can be
-compared only on the same tickets.
+compared only on the same tickets. The same holds for estimates, which stand in where too few tickets are settled.
 """
 
 from __future__ import annotations
@@ -48,6 +48,28 @@ class ModelQuality:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Estimated:
+    """Estimated accuracy on a window of tickets, settled or not, with its 95 % bounds; `source` as in `estimate.Estimate`."""
+
+    rows: int
+    accuracy: float
+    low: float
+    high: float
+    source: str = "probabilities"
+    by_queue: Mapping[str, Estimated] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failures:
+    """How often a version could not do its work: decisions for which it gave no usable score, and scoring runs that failed."""
+
+    decisions: int = 0
+    unscored: int = 0
+    runs: int = 0
+    failed_runs: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DriftDay:
     """One measured day; `share` is None where there was too little to say."""
 
@@ -63,6 +85,7 @@ class Evidence:
     `champion_only` and `last_good_only` count tickets that one of the two versions got right and the other wrong.
     `automated` and `automated_by_queue` are real decisions of the present champion with the verdict `automate`.
     `rollbacks` counts those in the window, `last_rollback_at` is the latest ever, `modes` are those that hold now.
+    The estimates are of both versions on the same tickets, and there only where too few are settled.
     """
 
     champion: ModelQuality | None
@@ -76,6 +99,10 @@ class Evidence:
     last_rollback_at: datetime | None = None
     modes: Mapping[str, str] = field(default_factory=dict)
     open_incidents: int = 0
+    champion_estimate: Estimated | None = None
+    last_good_estimate: Estimated | None = None
+    champion_failures: Failures = field(default_factory=Failures)
+    last_good_failures: Failures = field(default_factory=Failures)
 
 
 def evidence_of(

@@ -8,38 +8,43 @@ The reasoning, in the order it is gone through:
 1. Without a champion there is nothing to judge.
 2. **Stop.** `max_rollbacks` within the window: moving back and forth does not help, so everything goes to people, who are
    called. This comes first and needs no outcomes.
-3. Fewer than `min_outcomes` settled tickets: no remedy, whatever drift says. Drift tells that inputs changed, not that
-   answers got worse; the reason says that it is seen.
-4. **Roll back** where the last good version is better on the same tickets: by at least `better_by`, and the sign test over
+3. **Roll back** where the champion can't do its work and the last good version could: decisions without a usable score, or scoring
+   runs that fail, proven to be more than declared and more than under the last good version. This needs no outcomes either.
+4. Fewer than `min_outcomes` settled tickets: estimates stand in (`unlabelled.py`). They support narrowing, and a rollback only
+   where the two versions' intervals lie apart. Without them no remedy, whatever drift says: drift tells that inputs changed, not
+   that answers got worse; the reason says that it is seen.
+5. **Roll back** where the last good version is better on the same tickets: by at least `better_by`, and the sign test over
    the tickets on which the two disagree leaves chance at most 1 %. The judge looks many times a day, so a laxer test would
    find "better" by looking often enough. The last good version must not itself be proven unfit, and no rollback may lie
    within `cooldown_hours`. A promotion starts no cooldown: a bad version must be left at once.
-5. **Narrow** where the champion is proven unfit (below) and no better version stands ready: the world changed, not the
+6. **Narrow** where the champion is proven unfit (below) and no better version stands ready: the world changed, not the
    model. Queues that explain it are held to review; where the rest is not good enough without them, everything is. A
    queue can be proven unfit while the whole is well: then only it is narrowed. Narrowing asks for a retraining, and needs no
    cooldown: sending work to people is the safe direction.
-6. Otherwise nothing.
+7. Otherwise nothing.
 
 *Proven unfit* means: the upper end of Wilson's one-sided 95 % interval lies below `min_accuracy`, for all settled tickets
-or for those that were automated. Where neither is, a single queue must prove it at 5 % divided by the number of queues looked
-at, or the judge would find a bad one by looking at many; where the whole is proven, 5 % each are enough to say which
-queues explain it. A point estimate below the limit is never enough: fifty outcomes scatter by six points.
+or for those that were automated; the latter may be held to more by `max_automated_errors`. Where neither is, a single queue
+must prove it at 5 % divided by the number of queues looked at, or the judge would find a bad one by looking at many; where
+the whole is proven, 5 % each are enough to say which queues explain it. A point estimate below the limit is never enough:
+fifty outcomes scatter by six points.
 
-Nothing is lifted here. Narrowed queues return to normal when a newly promoted version takes over; a stop is lifted by a
-person only.
+Nothing is lifted here. Narrowed queues return to normal when a newly promoted version takes over or a person lifts them; a
+stop is lifted by a person only. The automation's policy may make a remedy more careful (`careful.py`), never less.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from aios_core.automation import Monitoring
 from aios_core.decisions.model import EVERY_QUEUE, REVIEW_ONLY
-from aios_core.monitoring.evidence import Evidence, ModelQuality, Tally
+from aios_core.monitoring.evidence import Estimated, Evidence, ModelQuality, Tally
 from aios_core.monitoring.intervals import sign_test, wilson
+from aios_core.monitoring.unlabelled import better_estimate, broken, unfit_estimate
 
 Kind = Literal["none", "rollback", "narrow", "stop"]
 
@@ -73,17 +78,14 @@ def judge(evidence: Evidence, *, limits: Monitoring, now: datetime) -> Remedy:
             "moving back does not help. Everything goes to people until one lifts it."
         )
         return Remedy(kind="stop", queues=(EVERY_QUEUE,), reason=reason, evidence=told)
-    if champion.overall.rows < limits.min_outcomes:
-        return Remedy(kind="none", reason=_too_few(evidence, champion, limits), evidence=told)
-    waiting = ""
-    if evidence.last_good is not None and _better(evidence, evidence.last_good, limits):
+    settled = champion.overall.rows >= limits.min_outcomes
+    better, waiting = _why_back(evidence, champion, limits, settled=settled), ""
+    if better:
         waiting = _cooldown(evidence, limits, now)
         if not waiting:
-            reason = _rollback_reason(evidence, champion, evidence.last_good)
-            return Remedy(kind="rollback", reason=reason, evidence=told)
-    queues, reason = _narrowing(evidence, champion, limits)
-    if waiting:
-        reason = f"{reason} {waiting}"
+            return Remedy(kind="rollback", reason=better, evidence=told)
+    queues, reason = _narrowing(evidence, champion, limits) if settled else unfit_estimate(evidence, limits=limits)
+    reason = " ".join(part for part in (reason or _too_few(evidence, champion, limits), waiting) if part)
     new = () if EVERY_QUEUE in held else tuple(q for q in queues if q not in held)
     if new:
         return Remedy(kind="narrow", queues=new, retrain=True, reason=reason, evidence=told)
@@ -92,21 +94,43 @@ def judge(evidence: Evidence, *, limits: Monitoring, now: datetime) -> Remedy:
     return Remedy(kind="none", reason=reason, evidence=told)
 
 
-def unfit(tally: Tally, *, limits: Monitoring, tests: int = 1) -> bool:
-    """Whether accuracy is proven to be below `min_accuracy`; `tests` is how many such questions are asked together."""
-    return wilson(tally.correct, tally.rows, confidence=1 - (1 - CONFIDENCE) / max(tests, 1))[1] < limits.min_accuracy
+def _why_back(evidence: Evidence, champion: ModelQuality, limits: Monitoring, *, settled: bool) -> str:
+    """Why the last good version should decide again; empty where nothing shows it."""
+    last_good = evidence.last_good
+    if last_good is None:
+        return ""
+    if last_good.overall.rows >= _enough(limits) and unfit(last_good.overall, limits=limits):
+        return ""  # no way back
+    if reason := broken(evidence, limits=limits):
+        return reason
+    if not settled:
+        return better_estimate(evidence, limits=limits)
+    return _rollback_reason(evidence, champion, last_good) if _better(evidence, last_good, limits) else ""
+
+
+def unfit(tally: Tally, *, limits: Monitoring, tests: int = 1, automated: bool = False) -> bool:
+    """Whether accuracy is proven to be below what is asked; `tests` is how many such questions are asked together."""
+    asked = _asked_of_automated(limits) if automated else limits.min_accuracy
+    return wilson(tally.correct, tally.rows, confidence=1 - (1 - CONFIDENCE) / max(tests, 1))[1] < asked
+
+
+def _asked_of_automated(limits: Monitoring) -> float:
+    """The least accuracy of what is automated."""
+    if limits.max_automated_errors is None:
+        return limits.min_accuracy
+    return max(limits.min_accuracy, 1 - limits.max_automated_errors)
 
 
 def _better(evidence: Evidence, last_good: ModelQuality, limits: Monitoring) -> bool:
     ahead = (evidence.last_good_only - evidence.champion_only) / max(last_good.overall.rows, 1)
     proven = sign_test(evidence.last_good_only, evidence.champion_only) <= CHANCE
-    return ahead >= limits.better_by and ahead > 0 and proven and not unfit(last_good.overall, limits=limits)
+    return ahead >= limits.better_by and ahead > 0 and proven
 
 
 def _narrowing(evidence: Evidence, champion: ModelQuality, limits: Monitoring) -> tuple[tuple[str, ...], str]:
     """Queues that should be with people on this evidence, and why; no queues where all is well."""
     whole = unfit(champion.overall, limits=limits)
-    automated = evidence.automated.rows >= _enough(limits) and unfit(evidence.automated, limits=limits)
+    automated = evidence.automated.rows >= _enough(limits) and unfit(evidence.automated, limits=limits, automated=True)
     bad = _unfit_queues(evidence, champion, limits, explaining=whole or automated)
     if not bad and not whole and not automated:
         fine = f"Accuracy {_told(champion.overall)}: not proven to be below {limits.min_accuracy:.0%}."
@@ -114,7 +138,7 @@ def _narrowing(evidence: Evidence, champion: ModelQuality, limits: Monitoring) -
     names = ", ".join(f"{q} ({_told(t)})" for q, t in bad.items())
     if bad and _rest_is_good(evidence, champion, tuple(bad), limits):
         return tuple(bad), (
-            f"Proven to be below {limits.min_accuracy:.0%}: {names}; the other queues are well. "
+            f"Proven to be below {_limit(limits)}: {names}; the other queues are well. "
             "They go to people, and a retraining is asked for."
         )
     what = f"the champion's accuracy {_told(champion.overall)}" if whole else ""
@@ -124,9 +148,15 @@ def _narrowing(evidence: Evidence, champion: ModelQuality, limits: Monitoring) -
         what = f"that of {names}, with a rest that is not good enough,"
     last_good = _last_good_told(evidence)
     return (EVERY_QUEUE,), (
-        f"Proven to be below {limits.min_accuracy:.0%}: {what}. {last_good} "
+        f"Proven to be below {_limit(limits)}: {what}. {last_good} "
         "Everything goes to people, and a retraining is asked for."
     )
+
+
+def _limit(limits: Monitoring) -> str:
+    asked = _asked_of_automated(limits)
+    also = "" if asked == limits.min_accuracy else f" ({asked:.0%} of what is automated)"
+    return f"{limits.min_accuracy:.0%}{also}"
 
 
 def _enough(limits: Monitoring) -> int:
@@ -139,15 +169,15 @@ def _unfit_queues(
 ) -> dict[str, Tally]:
     """Predicted queues proven unfit, over all settled tickets or over the automated ones, each with its tally."""
     looked = [
-        (queue, tally)
-        for tallies in (champion.by_queue, evidence.automated_by_queue)
+        (queue, tally, automated)
+        for tallies, automated in ((champion.by_queue, False), (evidence.automated_by_queue, True))
         for queue, tally in sorted(tallies.items())
         if tally.rows >= _enough(limits)
     ]
     tests = 1 if explaining else len(looked)
     bad: dict[str, Tally] = {}
-    for queue, tally in looked:
-        if queue not in bad and unfit(tally, limits=limits, tests=tests):
+    for queue, tally, automated in looked:
+        if queue not in bad and unfit(tally, limits=limits, tests=tests, automated=automated):
             bad[queue] = tally
     return dict(sorted(bad.items()))
 
@@ -158,7 +188,7 @@ def _rest_is_good(evidence: Evidence, champion: ModelQuality, bad: tuple[str, ..
     automated = _without(evidence.automated, evidence.automated_by_queue, bad)
     if rest.accuracy is None or rest.accuracy < limits.min_accuracy:
         return False
-    return automated.accuracy is None or automated.accuracy >= limits.min_accuracy
+    return automated.accuracy is None or automated.accuracy >= _asked_of_automated(limits)
 
 
 def _without(whole: Tally, by_queue: Mapping[str, Tally], queues: tuple[str, ...]) -> Tally:
@@ -225,7 +255,16 @@ def summary(evidence: Evidence) -> dict[str, Any]:
         "last_rollback_at": None if evidence.last_rollback_at is None else evidence.last_rollback_at.isoformat(),
         "modes": dict(evidence.modes),
         "open_incidents": evidence.open_incidents,
+        "estimates": {
+            "champion": _estimate_json(evidence.champion_estimate),
+            "last_good": _estimate_json(evidence.last_good_estimate),
+        },
+        "failures": {"champion": asdict(evidence.champion_failures), "last_good": asdict(evidence.last_good_failures)},
     }
+
+
+def _estimate_json(found: Estimated | None) -> dict[str, Any] | None:
+    return None if found is None else asdict(found)
 
 
 def _quality_json(quality: ModelQuality | None) -> dict[str, Any] | None:

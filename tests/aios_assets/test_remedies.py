@@ -1,19 +1,27 @@
 """When decisions turn out wrong: the judge, the sensors, the jobs, and what the next tickets meet, all together."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
+import pytest
 
-from aios_assets import jobs, naming
+from aios_assets import champion, jobs, naming
+from aios_assets.remedies import verdict
 from aios_assets.training import _register
+from aios_core.monitoring.evidence import Evidence, ModelQuality, Tally
+from aios_core.monitoring.verdict import Remedy
 from aios_core.training.export import export
 from aios_core.training.files import with_golden
 from aios_core.training.fit import fit
 from aios_core.training.snapshot import snapshot_from_bytes
+from resources.assessments import AssessmentStore
+from resources.incidents import IncidentStore
 from resources.modes import ModeStore
 from resources.monitoring import Incident, MonitorStore
+from resources.registry import Registry
 from resources.runtime import open_session
 from tests.aios_assets import small_desk
 from tests.aios_assets.conftest import Desk
@@ -193,3 +201,113 @@ def test_where_the_world_changed_queues_are_held_to_review_until_a_new_version_t
     assert set(ModeStore(platform.database).current("desk").values()) == {"normal"}
     assert incidents(desk) == []
     assert platform.tick(declared, "retraining")[0] == []
+
+
+class Killed(Exception):
+    """Stands for the end of a process at this place."""
+
+
+def killed(*_: Any, **__: Any) -> None:
+    raise Killed
+
+
+def test_a_rollback_killed_on_either_side_of_its_move_is_one_rollback_and_what_was_decided_is_made_good(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform, declared = desk.platform, desk.declared
+    bad = plant_version_trained_on_wrong_labels(desk)
+    decide_day(desk, MONDAY, first=1000)
+    platform.execute(declared, jobs.ASSESS)
+    seen = AssessmentStore(platform.database).newest(automation="desk")
+    assert seen is not None
+    # no outcome is known: both versions are estimated on the same tickets
+    assert seen.evidence.champion_estimate is not None
+    assert seen.evidence.last_good_estimate is not None
+    assert (seen.evidence.champion_estimate.rows, seen.evidence.last_good_estimate.rows) == (ROWS, ROWS)
+    assert seen.evidence.champion_failures.decisions == ROWS
+    outcomes_come(desk, MONDAY, first=1000, rows=60)
+    [asked], _ = platform.tick(declared, "rollback")
+    assert asked.tags.get("dagster/priority") == "10"
+    assert "aios/automation" not in asked.tags  # else it would wait for the automation's other runs
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Registry, "rollback", killed)
+        platform.execute(declared, jobs.ROLLBACK, config=asked.run_config, succeeds=False)
+    assert platform.registry.current(name="desk") == bad
+    [again], _ = platform.tick(declared, "rollback")  # no cooldown: nothing was rolled back yet
+    with monkeypatch.context() as patch:
+        patch.setattr(champion, "report", killed)
+        platform.execute(declared, jobs.ROLLBACK, config=again.run_config, succeeds=False)
+    assert platform.registry.current(name="desk") == 1
+    platform.execute(declared, jobs.ROLLBACK, config=again.run_config)
+
+    assert platform.shown(declared, "champion")["version"] == 1
+    assert (
+        len([m for m in platform.registry.history("desk") if m.alias == "champion" and m.previous_version == bad]) == 1
+    )
+    [incident] = incidents(desk)
+    assert (
+        MonitorStore(platform.database).rollbacks_since(automation="desk", since=datetime(2000, 1, 1, tzinfo=UTC)) == 1
+    )
+
+    [asked], _ = platform.tick(declared, "repair")
+    platform.execute(declared, jobs.REPAIR, config=asked.run_config)
+
+    story = IncidentStore(platform.database).story(incident.incident_id)
+    assert story.repair is not None
+    # agents have settled sixty; of the thirty that are open, the bad version acted wrongly on these
+    [(wrong,)] = platform.rows(
+        "select count(*) from decisions where model_version = %s and ticket_id::int >= 1060 and verdict <> 'review'"
+        " and queue <> 'rooms'",
+        bad,
+    )
+    assert wrong >= 10
+    fates = story.repair.fates
+    assert (fates["settled"], fates.get("corrected", 0) + fates.get("review", 0), fates["unchanged"]) == (
+        60,
+        wrong,
+        30 - wrong,
+    )
+    assert platform.rows(
+        "select count(*) from corrections c join decisions d on d.decision_id = c.corrected_by where d.model_version <> 1"
+    ) == [(0,)]
+    assert platform.tick(declared, "repair") == ([], "no rollback leaves anything to make good")
+
+
+def judged(desk: Desk, evidence: Evidence, at: datetime) -> None:
+    found = verdict(desk.declared, evidence, now=at)
+    AssessmentStore(desk.platform.database).save(automation="desk", evidence=evidence, remedy=found, now=at)
+
+
+def test_what_a_person_has_lifted_is_not_held_again_by_what_they_have_seen(desk: Desk) -> None:
+    platform, declared, now = desk.platform, desk.declared, datetime.now(UTC)
+    unfit = Evidence(champion=ModelQuality(version=1, overall=Tally(rows=200, correct=90)))
+    judged(desk, unfit, now)
+    [asked], _ = platform.tick(declared, "narrow")
+    platform.execute(declared, jobs.NARROW, config=asked.run_config)
+    [incident] = incidents(desk)
+
+    IncidentStore(platform.database).close(
+        incident.incident_id, actor="person:ada", why="the import was broken", now=datetime.now(UTC)
+    )
+
+    assert ModeStore(platform.database).current("desk") == {"*": "normal"}
+    assert platform.tick(declared, "narrow")[0] == []
+    judged(desk, unfit, datetime.now(UTC))
+    assert len(platform.tick(declared, "narrow")[0]) == 1
+
+
+def test_the_policy_has_a_say_in_a_remedy(desk: Desk) -> None:
+    better = Evidence(
+        champion=ModelQuality(version=2, overall=Tally(rows=200, correct=170)),
+        last_good=ModelQuality(version=1, overall=Tally(rows=200, correct=190)),
+        last_good_only=20,
+    )
+    now = datetime.now(UTC)
+    assert verdict(desk.declared, better, now=now).kind == "rollback"
+    freeze = 'remedy := {"remedy": "narrow", "rule": "freeze"} if input.remedy == "rollback"'
+    vetoed = verdict(replace(desk.declared, policy_text=f"{desk.declared.policy_text}\n{freeze}\n"), better, now=now)
+    assert (vetoed.kind, vetoed.queues) == ("narrow", ("*",))
+    broken = verdict(replace(desk.declared, policy_text="nonsense"), better, now=now)
+    assert isinstance(broken, Remedy)
+    assert (broken.kind, "no usable answer" in broken.reason) == ("rollback", True)
