@@ -19,7 +19,7 @@ endif
 # passed on: make up ARGS="--no-run", make test ARGS="tests/resources -k outbox"
 ARGS ?=
 
-.PHONY: help install up test screenshots check lint types format lock bench bench-peers browser clean
+.PHONY: help install up test test-soak screenshots check lint types format lock bench bench-peers browser clean
 
 help: ## this list
 	grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -61,6 +61,9 @@ up: install ## start the platform, run the main job, show where to look (Ctrl-C 
 
 test: install browser lint types ## lint, import contracts, types and all tests
 	exec $(VENV)/bin/python -m pytest -n 2 --dist loadgroup -q $(ARGS)
+
+test-soak: install ## long drills on running platforms, with processes killed (about half an hour)
+	exec $(VENV)/bin/aios drill rollback --times 20 --kill random --json $(ARGS)
 
 check: lint types ## lint, import contracts and types, without tests
 
