@@ -1,6 +1,6 @@
 """Drift of a large window: sketches, Evidently's tests and page over them, against Evidently's own `DataDriftPreset` on the rows.
 
-`aios bench drift --json`, or `python -m benchmarks.drift [--rows 1000000] [--columns 15] [--no-evidently]`, which prints JSON. Two thirds
+`aios bench drift --json` (`--detection` adds whether real worlds' drifts are seen, `drift_detection.py`), or `python -m benchmarks.drift [--rows 1000000] [--columns 15] [--no-evidently]`, which prints JSON. Two thirds
 of the columns are numbers. Each side reads the same Parquet files in a process of its own and is timed from the files to its
 page, imports left out; ours streams the window in batches. The exact PSI is the formula over the whole window's counts.
 """
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,15 @@ YEAR = 365
 TIMEOUT_SECONDS = 1_800
 
 
-def measure(*, rows: int = 1_000_000, columns: int = 15, evidently: bool = True) -> dict[str, Any]:
-    """Both sides in one run; without `evidently` its keys are absent."""
+def measure(
+    *,
+    rows: int = 1_000_000,
+    columns: int = 15,
+    evidently: bool = True,
+    detection: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Both sides in one run; without `evidently` its keys are absent, with `detection` there are those of `drift_detection`."""
     with tempfile.TemporaryDirectory(prefix="aios-bench-") as name:
         folder = Path(name)
         write(folder / "reference.parquet", min(rows, REFERENCE_ROWS), columns, seed=0)
@@ -39,6 +47,10 @@ def measure(*, rows: int = 1_000_000, columns: int = 15, evidently: bool = True)
                 "evidently_peak_rss_mb": theirs["peak_rss_mb"],
                 "speedup": round(theirs["seconds"] / found["seconds"], 1),
             }
+    if detection:
+        from benchmarks import drift_detection
+
+        found |= drift_detection.measure(progress=progress)
     return found
 
 

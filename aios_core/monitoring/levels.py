@@ -1,6 +1,6 @@
 """One column cut into levels: deciles of the reference for numbers, categories for the rest, and how many rows fall in each.
 
-What belongs here: cutting, counting, and joining levels that are too thin to compare. What does not: the drift statistic,
+What belongs here: cutting, placing rows, counting, and joining levels that are too thin to compare. What does not: the drift statistic,
 which Evidently computes (`report.py`), and what counts as drift (`drift.py`).
 
 Levels come from the reference alone, so that counts of any two windows add up: a window is a sum, never a re-read.
@@ -10,7 +10,7 @@ a level like any other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from aios_core.monitoring.distinct import Distinct, of_numbers, of_texts
 from aios_core.monitoring.errors import MonitorError
 
 Kind = Literal["numeric", "categorical"]
@@ -50,6 +51,27 @@ class Levels:
         """Number of counts."""
         return (len(self.categories) if self.categories or not self.edges else len(self.edges) + 1) + 3
 
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "edges": list(self.edges),
+            "categories": list(self.categories),
+            "rest": sorted(self.rest),
+        }
+
+    @staticmethod
+    def from_json(content: Mapping[str, Any]) -> Levels:
+        """What `as_json` gave. Raises MonitorError for what it can't have given."""
+        kind = content["kind"]
+        if kind not in ("numeric", "categorical"):
+            raise MonitorError(f"{kind!r} is no kind of column; train a version, which writes its reference anew")
+        return Levels(
+            kind=kind,
+            edges=tuple(float(edge) for edge in content["edges"]),
+            categories=tuple(float(c) if kind == "numeric" else str(c) for c in content["categories"]),
+            rest=frozenset(content["rest"]),
+        )
+
 
 def levels_of(reference: pa.ChunkedArray) -> Levels:
     """Cut a reference column. Numbers by their deciles, or value by value where there are at most 20 of them."""
@@ -73,35 +95,62 @@ def levels_of(reference: pa.ChunkedArray) -> Levels:
     return Levels(kind="numeric", edges=tuple(float(v) for v in np.union1d(edges, below)))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A column of a window: the level of each row, and how many different values there were."""
+
+    levels: Levels
+    places: Counts
+    distinct: Distinct
+
+    @property
+    def counts(self) -> Counts:
+        """Rows in each level."""
+        return np.bincount(self.places, minlength=self.levels.size)
+
+
+def place(levels: Levels, column: pa.ChunkedArray, *, name: str) -> Placed:
+    """The level of each row of `column`. Raises MonitorError where a number column holds text."""
+    if levels.kind == "numeric":
+        numbers = _numbers(column, name=name)
+        return Placed(levels=levels, places=_place_numbers(levels, numbers), distinct=of_numbers(numbers))
+    whole = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    encoded = whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()
+    values = [None if value is None else str(value) for value in encoded.dictionary.to_pylist()]
+    known = {value: i for i, value in enumerate(levels.categories)}
+    new, rest, missing = levels.size - 2, levels.size - 3, levels.size - 1
+    place_of = [
+        missing if value is None else known.get(value, rest if value in levels.rest else new) for value in values
+    ]
+    indices = encoded.indices.cast(pa.int64()).fill_null(len(values)).to_numpy(zero_copy_only=False)
+    places = np.array([*place_of, missing], np.int64)[indices]
+    seen = np.zeros(len(values) + 1, bool)
+    seen[indices] = True
+    present = [value for value, there in zip(values, seen, strict=False) if there and value is not None]
+    return Placed(levels=levels, places=places, distinct=of_texts(present))
+
+
 def count(levels: Levels, column: pa.ChunkedArray, *, name: str) -> Counts:
     """Rows of `column` in each level. Raises MonitorError where a number column holds text."""
-    if levels.kind == "numeric":
-        return _count_numbers(levels, _numbers(column, name=name))
-    counted = _counted(column)
-    places = {value: i for i, value in enumerate(levels.categories)}
-    found = np.zeros(levels.size, dtype=np.int64)
-    for value, rows in counted.items():
-        found[places.get(value, -3 if value in levels.rest else -2)] += rows
-    found[-1] = len(column) - sum(counted.values())
-    return found
+    return place(levels, column, name=name).counts
 
 
-def _count_numbers(levels: Levels, numbers: npt.NDArray[np.float64]) -> Counts:
-    found = np.zeros(levels.size, dtype=np.int64)
-    present = numbers[~np.isnan(numbers)]
-    found[-1] = len(numbers) - len(present)
+def _place_numbers(levels: Levels, numbers: npt.NDArray[np.float64]) -> Counts:
+    missing = np.isnan(numbers)
     if levels.edges:
-        found[:-3] = np.bincount(np.searchsorted(levels.edges, present, side="left"), minlength=len(levels.edges) + 1)
-        return found
+        found = np.searchsorted(levels.edges, numbers, side="left")
+        return np.where(missing, levels.size - 1, found)
     values = np.asarray(levels.categories, dtype=np.float64)
     if len(values) == 0:
-        found[-2] = len(present)
-        return found
-    places = np.minimum(np.searchsorted(values, present), len(values) - 1)
-    known = values[places] == present
-    found[:-3] = np.bincount(places[known], minlength=len(values))
-    found[-2] = int((~known).sum())
-    return found
+        return np.where(missing, levels.size - 1, levels.size - 2)
+    found = np.minimum(np.searchsorted(values, numbers), len(values) - 1)
+    return np.where(missing, levels.size - 1, np.where(values[found] == numbers, found, levels.size - 2))
+
+
+def name_of(levels: Levels, place: int) -> str:
+    """One level as a reader sees it."""
+    label = _label(levels, [place])
+    return label.split(": ", 1)[-1] if levels.kind == "numeric" else label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,14 +32,32 @@ METHOD = "psi"  # Evidently's name for the population stability index
 VALUE_DRIFT = "evidently:metric_v2:ValueDrift"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A number that was computed elsewhere: Evidently shows it and tests it against its limit."""
+
+    name: str
+    value: float
+    limit: float
+
+
 class EvidentlyReport:
-    """One run of Evidently over compared columns: `scores` by column, `page` as HTML bytes."""
+    """One run of Evidently over compared columns: `scores` by column, `page` as HTML bytes.
+
+    `values` enter as metrics of Evidently with a test each.
+    """
 
     def __init__(
-        self, compared: Mapping[str, Compared], *, limits: Mapping[str, float], share_limit: float, page: bool
+        self,
+        compared: Mapping[str, Compared],
+        *,
+        limits: Mapping[str, float],
+        share_limit: float,
+        page: bool,
+        values: Sequence[Value] = (),
     ) -> None:
         try:
-            self._snapshot = _run(compared, limits, share_limit, page=page)
+            self._snapshot = _run(compared, limits, share_limit, values, page=page)
             self.scores = _scores(self._snapshot)
         except MonitorError:
             raise
@@ -63,7 +83,14 @@ class EvidentlyReport:
         return f"{head}{body}{banner}{rest}".encode() if body else f"{banner}{text}".encode()
 
 
-def _run(compared: Mapping[str, Compared], limits: Mapping[str, float], share_limit: float, *, page: bool) -> Any:
+def _run(
+    compared: Mapping[str, Compared],
+    limits: Mapping[str, float],
+    share_limit: float,
+    values: Sequence[Value] = (),
+    *,
+    page: bool,
+) -> Any:
     from evidently import DataDefinition, Dataset, Report
     from evidently.metrics import ValueDrift
     from evidently.presets import DataDriftPreset
@@ -80,6 +107,7 @@ def _run(compared: Mapping[str, Compared], limits: Mapping[str, float], share_li
         ]
     else:
         metrics = [ValueDrift(column=c, method=METHOD, threshold=limits[c]) for c in compared]
+    metrics += [_known_value(value) for value in values]
     definition = DataDefinition(categorical_columns=list(compared), numerical_columns=[])
     current = _rows({c: (v.labels, v.current) for c, v in compared.items()})
     reference = _rows({c: (v.labels, v.reference) for c, v in compared.items()})
@@ -87,6 +115,31 @@ def _run(compared: Mapping[str, Compared], limits: Mapping[str, float], share_li
         Dataset.from_pandas(current, data_definition=definition),
         Dataset.from_pandas(reference, data_definition=definition),
     )
+
+
+def _known_value(value: Value) -> Any:
+    from evidently.tests import lt
+
+    return _known_value_metric()(name=value.name, value=value.value, tests=[lt(value.limit)])
+
+
+@cache
+def _known_value_metric() -> Any:
+    """Evidently's metric of a number that is known already; it finds the calculation by its metric, and wants both made once."""
+    from evidently.core.metric_types import SingleValueCalculation, SingleValueMetric
+
+    class KnownValue(SingleValueMetric):  # type: ignore[misc]  # evidently has no types
+        name: str
+        value: float
+
+    class KnownValueCalculation(SingleValueCalculation[KnownValue]):  # type: ignore[misc]
+        def calculate(self, context: Any, current_data: Any, reference_data: Any) -> Any:  # noqa: ARG002 (its interface)
+            return self.result(self.metric.value), None
+
+        def display_name(self) -> str:
+            return str(self.metric.name)
+
+    return KnownValue
 
 
 def _rows(columns: Mapping[str, tuple[tuple[str, ...], Counts]]) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The monitor's reference: what the inputs and scores of a version looked like when it was made.
 
-What belongs here: choosing at most 5,000 rows that have the distribution of all. What does not: which columns are watched
-(`aios_core/monitoring/columns.py`) and measuring drift against them.
+What belongs here: choosing its rows, sketching all of them, and at most 5,000 rows that have their distribution. What does not:
+which columns are watched (`aios_core/monitoring/columns.py`), the sketch (`aios_core/monitoring/reference.py`), and measuring drift.
 """
 
 import io
@@ -32,14 +32,34 @@ def reference_parquet(assessed: Assessed) -> bytes:
 
     from aios_core.monitoring.columns import monitor_columns
 
-    by_age = pc.sort_indices(assessed.scored.column("created_at"), sort_keys=[("", "descending")])
-    newest = by_age.slice(0, max(int(len(by_age) * NEWEST_SHARE), MIN_ROWS))
+    newest = _newest(assessed)
     frame = representative(
         monitor_columns(assessed.scored.take(newest), assessed.scores.take(newest)).to_pandas(), MAX_ROWS
     )
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), buffer, compression="zstd")
     return buffer.getvalue()
+
+
+def reference_sketch(assessed: Assessed) -> bytes:
+    """The same rows whole as a sketch, and what the held-back rows among all turned out to be beside what was promised."""
+    from aios_core.lifecycle.evaluation import keys_of
+    from aios_core.monitoring.columns import LABEL, monitor_rows
+    from aios_core.monitoring.reference import reference_of
+
+    newest = _newest(assessed)
+    labels = dict(zip(keys_of(assessed.evaluation), assessed.evaluation.column("label").to_pylist(), strict=True))
+    known = pa.array([labels.get(key) for key in keys_of(assessed.scored)], pa.string())
+    held_back = known.is_valid()
+    features, scores = (table.filter(held_back) for table in (assessed.scored, assessed.scores))
+    settled = monitor_rows(features, scores).append_column(LABEL, known.filter(held_back))
+    rows = monitor_rows(assessed.scored.take(newest), assessed.scores.take(newest))
+    return reference_of(rows, classes=assessed.classes, settled=settled).to_bytes()
+
+
+def _newest(assessed: Assessed) -> pa.Array:
+    by_age = pc.sort_indices(assessed.scored.column("created_at"), sort_keys=[("", "descending")])
+    return by_age.slice(0, max(int(len(by_age) * NEWEST_SHARE), MIN_ROWS))
 
 
 def representative(frame: "pd.DataFrame", rows: int) -> "pd.DataFrame":

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from aios_core.monitoring.columns import monitor_columns, role_of
+from aios_core.monitoring.columns import key_columns, monitor_columns, monitor_rows, role_of
 from aios_core.monitoring.errors import MonitorError
 
 
@@ -42,6 +42,7 @@ def test_each_scored_ticket_is_one_row_with_its_own_features():
         "language",
         "channel",
         "crm_tenure",
+        "source",
     ]
     assert frame["queue"].to_pylist() == ["queue-1", "queue-2", "queue-3"]
     assert frame["language"].is_null().to_pylist() == [False, False, True]
@@ -91,3 +92,22 @@ def test_dictionary_encoded_columns_come_out_as_plain_text():
 
 def test_columns_know_what_they_stand_for():
     assert [role_of(c) for c in ("queue", "confidence", "crm_plan")] == ["prediction", "score", "feature"]
+
+
+def test_text_novelty_and_probabilities_come_along_where_there_are_any():
+    scored = scores(["2", "1"])
+    scored = scored.append_column("novelty", pa.array([0.4, None]))
+    scored = scored.append_column("probabilities", pa.array([[0.9, 0.1], [0.8, 0.2]]))
+    rows = monitor_rows(features(["1", "2"], text=["the bill is not right", "die Rechnung ist nicht da"]), scored)
+    assert rows["text"].to_pylist() == ["die Rechnung ist nicht da", "the bill is not right"]
+    assert rows["text_language"].to_pylist() == ["de", "en"]
+    assert rows["novelty"].to_pylist() == [0.4, None]
+    assert rows["probabilities"].to_pylist() == [[0.9, 0.1], [0.8, 0.2]]
+    assert key_columns(rows) == [("helpdesk", "2"), ("helpdesk", "1")]
+    plain = monitor_columns(features(["1", "2"], text=["a", "b"]), scored)
+    assert not {"text", "probabilities", "ticket_id"} & set(plain.column_names)
+
+
+def test_a_version_that_knows_no_novelty_has_no_such_column():
+    scored = scores(["1"]).append_column("novelty", pa.nulls(1, pa.float64()))
+    assert "novelty" not in monitor_rows(features(["1"]), scored).column_names

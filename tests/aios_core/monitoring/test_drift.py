@@ -10,9 +10,14 @@ import pytest
 
 from aios_core.automation import Monitoring
 from aios_core.monitoring import report
-from aios_core.monitoring.drift import measure
+from aios_core.monitoring.drift import measure, measure_sketches, measure_window
 from aios_core.monitoring.errors import MonitorError
+from aios_core.monitoring.reference import Window, add_windows
+from aios_core.monitoring.settled import settle
+from aios_core.monitoring.sketch import cuts_of, merge, sketch
 from tests.aios_core.monitoring.samples import world
+from tests.aios_core.monitoring.settling import day, refunds_are_complaints
+from tests.aios_core.monitoring.settling import reference as trained
 
 LIMITS = Monitoring()
 REFERENCE = world(99, 5_000)
@@ -171,3 +176,113 @@ def test_what_a_day_keeps_is_plain_json():
     content = json.loads(json.dumps(drift(world(7, 300)).as_json()))
     assert content["queue"]["kind"] == "categorical"
     assert content["text_length"].keys() >= {"psi", "drifted", "kind", "role", "threshold", "moved"}
+
+
+CUTS = cuts_of(arrow(REFERENCE))
+BASE = sketch(CUTS, arrow(REFERENCE))
+
+
+def judged(day, *, before, limits=LIMITS):
+    """A day as the platform asks: with the days before it."""
+    current = sketch(CUTS, arrow(day))
+    recent = merge([current, *(sketch(CUTS, arrow(other)) for other in before)])
+    return measure_sketches(CUTS, BASE, current, limits=limits, recent=recent, page=False)
+
+
+def more_fraud(seed, wave):
+    return world(seed, 1_000, fraud_wave=wave)
+
+
+def test_one_strange_day_has_to_last_before_it_is_flagged():
+    strange, calm = more_fraud(1, 0.23), [world(seed, 1_000) for seed in (2, 3)]
+    alone = judged(strange, before=calm)
+    assert alone.drifted == ("queue",)
+    assert LIMITS.psi_limit < alone.columns["queue"].psi < 2 * LIMITS.psi_limit
+    assert (alone.flagged, alone.columns["queue"].lasting) == (False, False)
+    assert alone.reason.startswith("Not flagged yet: ")
+    again = judged(strange, before=[more_fraud(4, 0.23), calm[0]])
+    assert again.flagged
+    assert again.columns["queue"].lasting
+
+
+def test_a_strong_drift_and_two_sentinels_together_are_flagged_on_their_first_day():
+    calm = [world(seed, 1_000) for seed in (2, 3)]
+    assert judged(more_fraud(1, 0.6), before=calm).flagged
+    both = judged(world(1, 1_000, new_words=0.9), before=calm)
+    assert {"confidence", "unseen_share"} <= set(both.drifted)
+    assert max(both.columns[name].psi for name in both.drifted) < 2 * LIMITS.psi_limit
+    assert both.flagged
+
+
+def test_a_first_day_has_no_other_to_agree_with():
+    assert judged(more_fraud(1, 0.23), before=[]).flagged
+
+
+def test_kinds_of_drift_are_told_apart_and_what_was_not_looked_at_is_no_answer():
+    kinds = {kind.kind: kind for kind in judged(world(7, 1_000, fraud_wave=0.6), before=[]).kinds}
+    assert {name: kind.drifted for name, kind in kinds.items()} == {
+        "feature": False,
+        "prediction": True,
+        "label": None,
+        "concept": None,
+    }
+    assert "queue (PSI" in kinds["prediction"].told
+    assert kinds["concept"].told == "outcomes were not looked at"
+    few = {kind.kind: kind.drifted for kind in drift(world(1, 50)).kinds}
+    assert few == dict.fromkeys(("feature", "prediction", "label", "concept"))
+
+
+@pytest.mark.parametrize("empty", [float("nan"), None])
+def test_a_column_that_is_all_missing_is_drift_of_that_column_and_the_number_of_its_values_says_so(empty):
+    day = world(5, 500)
+    day["crm_spend"] = pd.Series([empty] * 500, dtype=float)
+    column = drift(day).columns["crm_spend"]
+    assert (column.drifted, column.missing_current, column.distinct_current) == (True, 1.0, 0)
+    assert column.distinct_reference > 100
+
+
+def test_a_column_that_was_all_missing_at_training_and_now_has_values_is_drift():
+    reference = REFERENCE.assign(crm_spend=np.nan)
+    assert drift(world(5, 500), reference=reference).columns["crm_spend"].drifted
+    assert not drift(world(5, 500).assign(crm_spend=np.nan), reference=reference).columns["crm_spend"].drifted
+
+
+def test_a_column_that_became_constant_shows_one_value():
+    column = drift(world(5, 500).assign(text_length=80.0)).columns["text_length"]
+    assert (column.drifted, column.distinct_current) == (True, 1)
+
+
+def test_evidently_shows_what_outcomes_say_with_a_test_of_its_own():
+    known = trained()
+    rows = day(3, 600, rule=refunds_are_complaints)
+    window = Window(sketch=sketch(known.cuts, rows), settled=settle(known.cuts, rows))
+    found = measure_window(known, window, limits=LIMITS)
+    assert found.flagged
+    assert "Outcomes contradict the promises" in found.reason
+    text = found.html.decode()
+    assert "accuracy promised less accuracy turned out" in text
+    assert {kind.kind: kind.drifted for kind in found.kinds} == {
+        "feature": False,
+        "prediction": False,
+        "label": False,
+        "concept": True,
+    }
+    json.dumps(found.explained())
+
+
+def test_outcomes_that_come_late_are_looked_at_as_the_last_days_together():
+    known = trained()
+
+    def window(seed, settled):
+        rows = day(seed, 600, rule=refunds_are_complaints, settled=settled)
+        return Window(sketch=sketch(known.cuts, rows), settled=settle(known.cuts, rows))
+
+    fresh, before = window(1, 0.02), [window(2, 0.3), window(3, 0.6)]
+    assert measure_window(known, fresh, limits=LIMITS, page=False).kinds[-1].drifted is None
+    found = measure_window(known, fresh, limits=LIMITS, recent=add_windows([*before, fresh]), page=False)
+    assert (found.flagged, found.kinds[-1].drifted) == (True, True)
+    few = measure_window(
+        known, fresh, limits=Monitoring(min_rows=1_000), recent=add_windows([*before, fresh]), page=False
+    )
+    assert (few.share, few.flagged) == (None, True)
+    assert "too few rows to say" in few.reason

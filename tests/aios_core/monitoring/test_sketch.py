@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aios_core.automation import Monitoring
@@ -37,6 +37,63 @@ def arrow(frame):
 
 def same(one, other):
     return one.as_json() == other.as_json()
+
+
+TICKET = st.tuples(
+    st.one_of(st.none(), st.sampled_from(["web", "email", "chat"])),
+    st.one_of(st.none(), st.sampled_from([0.01, 0.2, 0.9])),
+    st.sampled_from(["billing", "outage"]),
+    st.sampled_from(["my bill", "no signal", "Nova bill", None]),
+    st.integers(0, 1_000_000),
+)
+TICKETS = st.lists(TICKET, max_size=20)
+
+
+def tickets(rows):
+    channel, unseen, queue, text, share = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+    return pa.table({
+        "channel": pa.array(channel, pa.string()),
+        "unseen_share": pa.array(unseen, pa.float64()),
+        "queue": pa.array(queue, pa.string()),
+        "text": pa.array(text, pa.string()),
+        "probabilities": pa.array([[s / 1e6, 1 - s / 1e6] for s in share], pa.list_(pa.float64())),
+    })  # fmt: skip
+
+
+def without_words(made):
+    return {name: part for name, part in made.as_json().items() if name != "words"}
+
+
+@given(reference=TICKETS, a=TICKETS, b=TICKETS, c=TICKETS)
+@settings(max_examples=60, deadline=None)
+def test_segments_probabilities_and_different_values_add_up_to_the_last_bit(reference, a, b, c):
+    cuts = cuts_of(tickets(reference), classes=("billing", "outage"))
+    one, two, three = (sketch(cuts, tickets(rows)) for rows in (a, b, c))
+    together = without_words(sketch(cuts, tickets(a + b + c)))
+    assert without_words(merge([merge([one, two]), three])) == together
+    assert without_words(merge([one, merge([three, two])])) == together
+    assert same(merge([empty(cuts), one]), one)
+    assert same(Sketch.from_json(json.loads(json.dumps(one.as_json()))), one)
+    assert int(one.expected.sum()) == 1_000_000 * len(a)
+
+
+def test_a_sketch_knows_in_whose_tickets_the_unseen_words_were():
+    reference = tickets([("web", 0.01, "billing", "x", 0), ("email", 0.2, "outage", "x", 0)] * 30)
+    cuts = cuts_of(reference, classes=("billing", "outage"))
+    found = sketch(cuts, tickets([("web", 0.2, "billing", "x", 0)] * 7 + [("email", 0.01, "billing", "x", 0)] * 2))
+    cross = found.cross["channel", "unseen_share"]
+    web, email = (cuts.columns["channel"].categories.index(name) for name in ("web", "email"))
+    low, high = (cuts.columns["unseen_share"].categories.index(value) for value in (0.01, 0.2))
+    assert (cross[web, high], cross[email, low], cross[web, low], cross.sum()) == (7, 2, 0, 9)
+
+
+def test_a_window_that_has_no_texts_makes_the_whole_have_no_words_rather_than_too_few():
+    cuts = cuts_of(tickets([("web", 0.1, "billing", "my bill", 0)] * 30), classes=("billing", "outage"))
+    told = sketch(cuts, tickets([("web", 0.1, "billing", "my bill", 0)] * 5))
+    silent = sketch(cuts, tickets([("web", 0.1, "billing", "my bill", 0)] * 5).drop_columns(["text", "probabilities"]))
+    assert told.words.counts == {"bill": 5}
+    whole = merge([told, silent])
+    assert (whole.rows, whole.words, whole.expected) == (10, None, None)
 
 
 @given(reference=ROWS, a=ROWS, b=ROWS, c=ROWS)
