@@ -1,35 +1,43 @@
 """Estimated quality: what a day's probabilities promise before any outcome is known, beside what turned out.
 
 What belongs here: reading a day's scores and what is settled of it, one pure call, keeping the estimate. What does not: the estimate
-itself (`aios_core/monitoring/estimate.py`), and the judge, who goes by outcomes (`quality.py`).
+itself (`aios_core/monitoring/estimate.py`), what a run says of it (`estimate_shown.py`), and the judge, who goes by outcomes
+(`quality.py`).
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from aios_assets import naming, partitions
-from aios_assets.metadata import markdown_table, plot
-from aios_assets.quality import settled
-from aios_core.monitoring import plots
-from aios_core.monitoring.estimate import Estimate, Promise, add, estimate, kept, promise
+from aios_assets.estimate_shown import SHOWN_DAYS, checks, shown
+from aios_core.monitoring.estimate import by_group, estimate, promise
+from aios_core.monitoring.shift import corrected
 from resources import clock
+from resources.corrections import KnownVersion, KnownVersions
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
+from resources.database import Database
 from resources.declarations import Declared
-from resources.estimates import EstimatedDay, EstimateStore
+from resources.estimates import EstimateStore, GroupDay, NewDay
 from resources.lake import Lake
-from resources.registry import Registry
+from resources.settled import SettledStore
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CHECK = "estimate_holds"
-SHOWN_DAYS = 60
-MIN_SETTLED = 100  # fewer outcomes than these contradict no estimate
+HOLDS, ERROR = "estimate_holds", "estimate_error"
+QUEUE = "queue"
+MOST_GROUPS = 50  # of a dimension, the largest; a free-text channel would otherwise fill the table
+KEY = ["source", "ticket_id"]
+Floats = npt.NDArray[np.float64]
 
 
 def build(declared: Declared) -> list[dg.AssetsDefinition]:
@@ -41,157 +49,205 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         kinds=["postgres"],
         deps=["scores", "decisions", "outcomes"],
         description=(
-            "Accuracy and macro-F1 of a day before its outcomes are known: what the calibrated probabilities promise, corrected "
-            "by the audit slice where that contradicts them. Beside it what turned out, once tickets are settled."
+            "Accuracy and macro-F1 of a day before its outcomes are known, in all and by queue, customer tier, channel and "
+            "language: what the calibrated probabilities promise, corrected by the audit slice where that contradicts them. Beside "
+            "it what turned out, once tickets are settled, and the error of the estimate over time."
         ),
         partitions_def=partitions.days(declared),
     )
-    check = dg.AssetCheckSpec(
-        CHECK,
+    holds = dg.AssetCheckSpec(
+        HOLDS,
         asset=spec.key,
         description=(
             "What turned out lies within the estimate's interval, over the window's settled tickets. Where it does not, the "
             "probabilities mean something else than they did: recalibrate or retrain."
         ),
     )
+    error = dg.AssetCheckSpec(
+        ERROR,
+        asset=spec.key,
+        description=(
+            "The error of the estimate, day by day on settled tickets, has not drifted: small errors that stay add up to an "
+            "alarm. Where they do, trust outcomes before estimates, and retrain."
+        ),
+    )
 
     @dg.multi_asset(
         specs=[spec],
-        check_specs=[check],
+        check_specs=[holds, error],
         name=naming.job_name(declared, "estimated_quality"),
         backfill_policy=partitions.backfill_policy(),
     )
     def estimated_quality(
         context: dg.AssetExecutionContext, database: DatabaseResource, lake: LakeResource, models: RegistryResource
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        store, source, registry = EstimateStore(database.open()), lake.open(), models.open()
+        known = KnownVersions(models.open(), name=automation.model_name)
+        store = EstimateStore(database.open())
         days = partitions.days_of(context)
-        now = clock.now()
-        window = timedelta(days=automation.monitoring.window_days)
-        known = settled(automation, database.open(), days[0] - window, days[-1], now=now)
-        for day in days:
-            if (found := _promised(source, registry, automation.model_name, automation.name, day)) is None:
-                continue
-            version, promised = found
-            error = float(registry.get(automation.model_name, version).metrics["ece"])
-            of_day = known[(known["day"] == day) & (known["model_version"] == version)]
-            store.save(
-                automation=automation.name,
-                day=day,
-                model_name=automation.model_name,
-                model_version=version,
-                promise=promised,
-                estimate=estimate(
-                    promised, calibration_error=error, audit=_audit(known, version, last=day, window=window)
-                ),
-                realised=_accuracy(of_day),
-                settled=len(of_day),
-                now=now,
-            )
+        estimate_days(declared, database.open(), lake.open(), known, days)
         since, until = days[-1] - timedelta(days=SHOWN_DAYS), days[-1] + timedelta(days=1)
         estimated = store.days(automation=automation.name, since=since, until=until)
-        yield dg.MaterializeResult(
-            asset_key=spec.key,
-            metadata=_shown(estimated) | _window(store, declared, models.open(), estimated, known),
-        )
-        yield _check(spec.key, models.open(), automation.model_name, known[known["day"] > days[-1] - window])
+        yield dg.MaterializeResult(asset_key=spec.key, metadata=shown(automation, store, known, estimated))
+        yield from checks(spec.key, automation, store, known, estimated, names=(HOLDS, ERROR))
 
     return [estimated_quality]
 
 
-def _promised(lake: Lake, registry: Registry, name: str, automation: str, day: date) -> tuple[int, Promise] | None:
-    """The version that scored most of a day and what its scores promise; None where nothing was scored."""
-    if not lake.has_partition(automation=automation, dataset="scores", day=day):
-        return None
-    scores = lake.read_partition(
-        automation=automation, dataset="scores", day=day, columns=["model_version", "probabilities"]
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    """One version's rows of a day: keys, probabilities (rows x classes) and the class decided on."""
+
+    keys: list[tuple[str, str]]
+    probabilities: Floats
+    predicted: npt.NDArray[np.int64]
+
+
+def estimate_days(
+    declared: Declared, database: Database, lake: Lake, known: KnownVersions, days: Sequence[date]
+) -> None:
+    """Estimate days of scores, and settle what is known by now of the days before them."""
+    automation, now = declared.automation, clock.now()
+    store, settled = EstimateStore(database), SettledStore(database)
+    window, until = timedelta(days=automation.monitoring.window_days), now + timedelta(days=1)
+    first = days[0] - window + timedelta(days=1)
+    audit = settled.rows(automation=automation.name, first=first, last=days[-1], until=until, audit_only=True)
+    turned_out = settled.rows(automation=automation.name, first=days[0], last=days[-1], until=until)
+    scores = _Window(lake, automation.name, known)
+    for day in days:
+        if (version := scores.version_of(day)) is None:
+            continue
+        of = known.get(version)
+        scored, recent = scores.day(day, of), scores.recent(day, of, days=window.days)
+        rows = corrected(scored.probabilities, of.correction, window=recent)
+        whole = promise(rows, classes=len(of.classes), predicted=scored.predicted)
+        store.save(
+            NewDay(
+                day=day,
+                model_version=version,
+                promise=whole,
+                estimate=estimate(
+                    whole,
+                    calibration_error=of.calibration_error,
+                    overstated=of.overstated,
+                    audit=_audit(audit, version, last=day, window=window),
+                ),
+                confidence=float(scored.probabilities.max(axis=1).mean()),
+                overstated=of.overstated,
+                groups=_groups(declared, lake, day, of, scored, rows, turned_out),
+            ),
+            automation=automation.name,
+            model_name=automation.model_name,
+            now=now,
+        )
+    settle = settled.by_day(
+        automation=automation.name, first=days[0] - timedelta(days=SHOWN_DAYS), last=days[-1], until=until
     )
-    if not scores.num_rows:
-        return None
-    ((version, _),) = Counter(scores.column("model_version").to_pylist()).most_common(1)
-    own = scores.filter(pc.equal(scores.column("model_version"), version)).column("probabilities").combine_chunks()
-    return version, promise(own.flatten().to_numpy(), classes=len(registry.get(name, version).classes))
+    store.settle(settle, automation=automation.name, model_name=automation.model_name)
 
 
-def _audit(known: "pd.DataFrame", version: int, *, last: date, window: timedelta) -> list[tuple[float, bool]]:
+class _Window:
+    """The scores of a run's days and of the windows that end with them, each read once."""
+
+    def __init__(self, lake: Lake, automation: str, known: KnownVersions) -> None:
+        self._lake, self._automation, self._known = lake, automation, known
+        self._read: dict[date, pa.Table] = {}
+
+    def version_of(self, day: date) -> int | None:
+        """The version that scored most of a day; None where nothing was scored."""
+        versions = Counter(self._table(day).column("model_version").to_pylist())
+        return versions.most_common(1)[0][0] if versions else None
+
+    def day(self, day: date, of: KnownVersion) -> _Scored:
+        table = self._table(day)
+        own = table.filter(pc.equal(table.column("model_version"), of.version))
+        probabilities = own.column("probabilities").combine_chunks().flatten().to_numpy().reshape(-1, len(of.classes))
+        return _Scored(
+            keys=list(zip(*(own.column(name).to_pylist() for name in KEY), strict=True)),
+            probabilities=probabilities,
+            predicted=probabilities.argmax(axis=1),
+        )
+
+    def recent(self, day: date, of: KnownVersion, *, days: int) -> Floats | None:
+        """What a version said in the window that ends with a day; None where its class shares are not asked for."""
+        for old in [d for d in self._read if d <= day - timedelta(days=days)]:
+            del self._read[old]
+        if of.correction is None or not of.correction.follows_shares:
+            return None
+        parts = [self.day(day - timedelta(days=n), of).probabilities for n in range(days)]
+        return np.concatenate(parts)
+
+    def _table(self, day: date) -> pa.Table:
+        if day not in self._read:
+            columns = [*KEY, "model_version", "probabilities"]
+            there = self._lake.has_partition(automation=self._automation, dataset="scores", day=day)
+            self._read[day] = (
+                self._lake.read_partition(automation=self._automation, dataset="scores", day=day, columns=columns)
+                if there
+                else _NOTHING
+            )
+        return self._read[day]
+
+
+_NOTHING = pa.table(
+    {
+        **{name: pa.array([], pa.string()) for name in KEY},
+        "model_version": pa.array([], pa.int64()),
+        "probabilities": pa.array([], pa.list_(pa.float64())),
+    }
+)
+
+
+def _groups(
+    declared: Declared,
+    lake: Lake,
+    day: date,
+    of: KnownVersion,
+    scored: _Scored,
+    rows: Floats,
+    turned_out: "pd.DataFrame",
+) -> list[GroupDay]:
+    """The day by queue (as predicted), and by the tiers, channels and languages that the data has."""
+    own = turned_out[(turned_out["day"] == day) & (turned_out["model_version"] == of.version)]
+    right = dict(zip(zip(own["source"], own["ticket_id"], strict=True), own["queue"] == own["label"], strict=True))
+    dimensions: dict[str, list[str | None]] = {QUEUE: [of.classes[number] for number in scored.predicted]}
+    dimensions |= _facts(declared, lake, day, scored.keys)
+    found = list[GroupDay]()
+    for dimension, stated in dimensions.items():
+        names = stated
+        if dimension == QUEUE:
+            whole = promise(rows, classes=len(of.classes), predicted=scored.predicted)
+            parts = {of.classes[n]: whole.of_class(n) for n in np.flatnonzero(whole.predicted).tolist()}
+        else:
+            largest = {name for name, _ in Counter(n for n in stated if n is not None).most_common(MOST_GROUPS)}
+            names = [name if name in largest else None for name in stated]
+            parts = by_group(rows, names, classes=len(of.classes), predicted=scored.predicted)
+        known = [(name, right[key]) for key, name in zip(scored.keys, names, strict=True) if key in right]
+        settled, hits = Counter(name for name, _ in known), Counter(name for name, hit in known if hit)
+        found += [
+            GroupDay(dimension=dimension, name=name, promise=part, settled=settled[name], right=hits[name])
+            for name, part in parts.items()
+        ]
+    return found
+
+
+def _facts(declared: Declared, lake: Lake, day: date, keys: Sequence[tuple[str, str]]) -> dict[str, list[str | None]]:
+    """What the day's features say of these tickets, a list a dimension; a dimension without any value is left out."""
+    automation, tier = declared.automation, declared.automation.lifecycle.tier
+    columns = {"channel": "channel", "language": "language", **({"tier": f"crm_{tier}"} if tier else {})}
+    if not lake.has_partition(automation=automation.name, dataset="features", day=day):
+        return {}
+    table = lake.read_partition(automation=automation.name, dataset="features", day=day)
+    places = {key: n for n, key in enumerate(zip(*(table.column(name).to_pylist() for name in KEY), strict=True))}
+    found = {}
+    for dimension, column in columns.items():
+        if column in table.column_names and table.column(column).null_count < table.num_rows:
+            values = table.column(column).to_pylist()
+            found[dimension] = [values[places[key]] if key in places else None for key in keys]
+    return found
+
+
+def _audit(settled: "pd.DataFrame", version: int, *, last: date, window: timedelta) -> list[tuple[float, bool]]:
     """(confidence, right) of the settled audit slice of one version, over the window that ends with this day."""
-    rows = known[
-        known["audit"] & (known["model_version"] == version) & (known["day"] <= last) & (known["day"] > last - window)
-    ]
+    rows = settled[(settled["model_version"] == version) & (settled["day"] <= last) & (settled["day"] > last - window)]
     rows = rows[rows["confidence"].notna()]
     return list(zip(rows["confidence"], rows["queue"] == rows["label"], strict=True))
-
-
-def _accuracy(rows: "pd.DataFrame") -> float | None:
-    return float((rows["queue"] == rows["label"]).mean()) if len(rows) else None
-
-
-def _window(
-    store: EstimateStore,
-    declared: Declared,
-    registry: Registry,
-    estimated: Sequence[EstimatedDay],
-    known: "pd.DataFrame",
-) -> dict[str, Any]:
-    """The last days under the newest version as one estimate, added up from their promises."""
-    if not estimated:
-        return {}
-    automation, newest = declared.automation, estimated[-1]
-    window = timedelta(days=automation.monitoring.window_days)
-    parts = store.window(
-        automation=automation.name,
-        since=newest.day - window + timedelta(days=1),
-        until=newest.day + timedelta(days=1),
-        model_version=newest.model_version,
-    )
-    error = float(registry.get(automation.model_name, newest.model_version).metrics["ece"])
-    audit = _audit(known, newest.model_version, last=newest.day, window=window)
-    found = estimate(add(parts), calibration_error=error, audit=audit)
-    return {
-        "rows": found.rows,
-        "estimated": _interval(found),
-        "source": found.source,
-        "audited_rows": found.audited_rows,
-        "model_version": newest.model_version,
-        **{
-            name: value
-            for name in ("accuracy", "macro_f1", "promised", "audited")
-            if (value := getattr(found, name)) is not None
-        },
-    }
-
-
-def _shown(estimated: Sequence[EstimatedDay]) -> dict[str, Any]:
-    rows = [
-        {
-            "day": day.day,
-            "version": day.model_version,
-            "tickets": day.estimate.rows,
-            "estimated": _interval(day.estimate),
-            "from": day.estimate.source,
-            "turned out": "" if day.realised is None else f"{day.realised:.1%} of {day.settled}",
-        }
-        for day in estimated
-    ]
-    drawn = [(d.day, d.estimate, d.realised) for d in estimated if d.estimate.accuracy is not None]
-    picture = {"over_time": plot(plots.estimated_over_time(drawn), "estimated and realised accuracy")} if drawn else {}
-    return {"by_day": markdown_table(rows[-31:]), **picture}
-
-
-def _check(key: dg.AssetKey, registry: Registry, name: str, recent: "pd.DataFrame") -> dg.AssetCheckResult:
-    """Of the newest version's settled tickets: does what turned out lie within what their own confidences promised?"""
-    rows = recent[recent["confidence"].notna() & (recent["model_version"] == recent["model_version"].max())]
-    if len(rows) < MIN_SETTLED:
-        passed, why = True, f"{len(rows)} settled tickets, {MIN_SETTLED} are needed to contradict an estimate"
-    else:
-        error = float(registry.get(name, int(rows["model_version"].iloc[0])).metrics["ece"])
-        sure, right = rows["confidence"].to_numpy(), (rows["queue"] == rows["label"]).to_numpy()
-        passed = kept(sure, right, calibration_error=error)
-        why = f"promised {sure.mean():.1%}, turned out {right.mean():.1%} on {len(rows)} settled tickets"
-    return dg.AssetCheckResult(
-        asset_key=key, check_name=CHECK, passed=passed, severity=dg.AssetCheckSeverity.WARN, description=why
-    )
-
-
-def _interval(found: Estimate) -> str:
-    return "" if found.accuracy is None else f"{found.accuracy:.1%} ({found.low:.1%} to {found.high:.1%})"

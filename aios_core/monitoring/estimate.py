@@ -5,8 +5,9 @@ What belongs here: the estimates and their intervals. What does not: realised qu
 
 Where calibration holds, a row's top probability is the chance that it is right, so the mean of them estimates accuracy, and the
 probabilities summed by class estimate hits, misses and with them macro-F1 (confidence-based performance
-estimation; Guillory et al. 2021, "Predicting with Confidence on Unseen Distributions"). It holds under covariate and mild prior
-shift, and not where the labelling rule changed: no input shows that. The audit slice is drawn without regard to confidence and
+estimation; Guillory et al. 2021, "Predicting with Confidence on Unseen Distributions"). It holds under covariate shift; class shares
+that moved, and what a version overstates on its own held-back rows, are corrected first (`shift.py`). It does not hold where the
+labelling rule changed: no input shows that. The audit slice is drawn without regard to confidence and
 settled by people; the mean of (right - confidence) over it is an unbiased correction (prediction-powered inference;
 Angelopoulos et al. 2023). It is noisy, so it takes the word only where it contradicts the promise.
 """
@@ -21,6 +22,7 @@ import numpy.typing as npt
 from aios_core.monitoring.errors import MonitorError
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 Z95 = 1.96
 MIN_AUDITED = 30
@@ -31,44 +33,85 @@ class Promise:
     """What probabilities say of a window, a number a class. Promises add up: any window or segment is a sum.
 
     `hits` are the tickets expected to be right among those `predicted` as a class, `belong` those expected to belong there;
-    `variance` is that of the number that are right.
+    `spread` is the variance of the number that are right among those predicted as a class.
     """
 
     rows: int
     hits: Floats
     belong: Floats
     predicted: Floats
-    variance: float
+    spread: Floats
 
     @property
     def expected(self) -> float:
         """Expected number of tickets that are right."""
         return float(self.hits.sum())
 
+    @property
+    def variance(self) -> float:
+        """Of the number of tickets that are right."""
+        return float(self.spread.sum())
+
+    def of_class(self, number: int) -> "Promise":
+        """Of the tickets predicted as one class; its macro-F1 is that class's F1."""
+        own = {name: getattr(self, name)[number : number + 1] for name in _BY_CLASS}
+        return Promise(rows=round(float(self.predicted[number])), **own)
+
     def as_json(self) -> dict[str, Any]:
-        named = {name: [round(float(v), 6) for v in getattr(self, name)] for name in ("hits", "belong", "predicted")}
-        return {"rows": self.rows, "variance": self.variance, **named}
+        return {"rows": self.rows, **{name: [round(float(v), 6) for v in getattr(self, name)] for name in _BY_CLASS}}
 
     @staticmethod
     def from_json(content: Mapping[str, Any]) -> "Promise":
+        """What `as_json` wrote. Days from before there was a spread a class have the whole one, shared out by rows."""
         named = {name: np.array(content[name], np.float64) for name in ("hits", "belong", "predicted")}
-        return Promise(rows=content["rows"], variance=content["variance"], **named)
+        spread = content.get("spread")
+        if spread is None:
+            spread = content["variance"] * named["predicted"] / max(content["rows"], 1)
+        return Promise(rows=content["rows"], spread=np.array(spread, np.float64), **named)
 
 
-def promise(probabilities: Floats, *, classes: int) -> Promise:
-    """Of rows x classes calibrated probabilities. Raises MonitorError for what is no distribution."""
+_BY_CLASS = ("hits", "belong", "predicted", "spread")
+
+
+def distributions(probabilities: Floats, *, classes: int) -> Floats:
+    """The probabilities as rows x classes. Raises MonitorError for what is no distribution."""
     rows = probabilities.reshape(-1, classes)
     if not np.isfinite(rows).all() or (rows < 0).any() or (np.abs(rows.sum(axis=1) - 1) > 1e-3).any():
         raise MonitorError("a score is no distribution over the classes; score these days again")
-    predicted = rows.argmax(axis=1)
-    sure = rows[np.arange(len(rows)), predicted]
+    return rows
+
+
+def promise(probabilities: Floats, *, classes: int, predicted: Ints | None = None) -> Promise:
+    """Of rows x classes calibrated probabilities. Raises MonitorError for what is no distribution.
+
+    `predicted` are the classes that were decided on, where the probabilities have been corrected since; default: the likeliest.
+    """
+    rows = distributions(probabilities, classes=classes)
+    chosen = rows.argmax(axis=1) if predicted is None else predicted
+    sure = rows[np.arange(len(rows)), chosen]
     return Promise(
         rows=len(rows),
-        hits=np.bincount(predicted, weights=sure, minlength=classes).astype(np.float64),
+        hits=np.bincount(chosen, weights=sure, minlength=classes).astype(np.float64),
         belong=rows.sum(axis=0),
-        predicted=np.bincount(predicted, minlength=classes).astype(np.float64),
-        variance=float((sure * (1 - sure)).sum()),
+        predicted=np.bincount(chosen, minlength=classes).astype(np.float64),
+        spread=np.bincount(chosen, weights=sure * (1 - sure), minlength=classes).astype(np.float64),
     )
+
+
+def by_group(
+    probabilities: Floats, names: Sequence[str | None], *, classes: int, predicted: Ints | None = None
+) -> dict[str, Promise]:
+    """The promise of each group of rows, in the order of their names; rows without a group are in none."""
+    rows = distributions(probabilities, classes=classes)
+    chosen = rows.argmax(axis=1) if predicted is None else predicted
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        if name is not None:
+            places.setdefault(name, []).append(place)
+    return {
+        name: promise(rows[own], classes=classes, predicted=chosen[own])
+        for name, own in ((name, np.array(places[name])) for name in sorted(places))
+    }
 
 
 def add(parts: Iterable[Promise]) -> Promise:
@@ -81,7 +124,7 @@ def add(parts: Iterable[Promise]) -> Promise:
         hits=np.sum([p.hits for p in whole], axis=0),
         belong=np.sum([p.belong for p in whole], axis=0),
         predicted=np.sum([p.predicted for p in whole], axis=0),
-        variance=sum(p.variance for p in whole),
+        spread=np.sum([p.spread for p in whole], axis=0),
     )
 
 
@@ -89,8 +132,8 @@ def add(parts: Iterable[Promise]) -> Promise:
 class Estimate:
     """Estimated quality of a window; None where there is nothing to estimate from. `low` and `high` are 95% bounds of `accuracy`.
 
-    `promised` is what the probabilities say, `audited` what the audit slice makes of it, and `accuracy` the one that
-    `source` names.
+    `promised` is what the probabilities say, less what the version is known to overstate; `audited` is what the audit slice makes
+    of it, and `accuracy` the one that `source` names.
     """
 
     rows: int
@@ -108,17 +151,19 @@ def estimate(
     window: Promise,
     *,
     calibration_error: float,
+    overstated: float = 0.0,
     audit: Sequence[tuple[float, bool]] = (),
     min_audited: int = MIN_AUDITED,
 ) -> Estimate:
     """Accuracy and macro-F1 of a window.
 
     `calibration_error` is the version's own on held-back rows, and widens the interval: no promise is better than the
-    calibration that made it. `audit` are (confidence, right) of settled tickets of the random slice.
+    calibration that made it. `overstated` is by how much its confidence exceeds its accuracy there (`shift.Correction`).
+    `audit` are (confidence, right) of settled tickets of the random slice.
     """
     if not window.rows:
         return Estimate(rows=0, audited_rows=len(audit))
-    promised = window.expected / window.rows
+    promised = min(1.0, max(0.0, window.expected / window.rows - overstated))
     half = Z95 * window.variance**0.5 / window.rows + calibration_error
     found = Estimate(
         rows=window.rows,
@@ -126,30 +171,28 @@ def estimate(
         accuracy=promised,
         low=max(0.0, promised - half),
         high=min(1.0, promised + half),
-        macro_f1=_macro_f1(window),
+        macro_f1=_macro_f1(window, overstated),
         promised=promised,
         source="probabilities",
     )
     if len(audit) < min_audited:
         return found
-    return _corrected(found, np.array([float(right) - sure for sure, right in audit]), half)
+    return _corrected(found, audit, overstated=overstated, calibration_error=calibration_error)
 
 
-def kept(confidence: Floats, right: npt.NDArray[np.bool_], *, calibration_error: float) -> bool:
-    """Whether what turned out lies within what the same tickets' confidences promised: is the estimate itself to be trusted?"""
-    if not confidence.size:
-        return True
-    half = Z95 * float((confidence * (1 - confidence)).sum()) ** 0.5 / confidence.size + calibration_error
-    return bool(abs(float(confidence.mean()) - float(right.mean())) <= half)
-
-
-def _corrected(found: Estimate, gaps: Floats, promised_half: float) -> Estimate:
+def _corrected(
+    found: Estimate, audit: Sequence[tuple[float, bool]], *, overstated: float, calibration_error: float
+) -> Estimate:
+    """What the audit slice makes of it. It contradicts where its gap is more than chance and calibration explain, had the promise
+    been true: its own spread would be that of the error that is looked for.
+    """
     assert found.promised is not None
-    error = float(gaps.std(ddof=1)) / len(gaps) ** 0.5
+    sure, right = (np.array(values, np.float64) for values in zip(*audit, strict=True))
+    gaps = right - sure + overstated
+    chance = Z95 * float((sure * (1 - sure)).sum()) ** 0.5 / len(gaps)
+    half = Z95 * float(gaps.std(ddof=1)) / len(gaps) ** 0.5
     audited = min(1.0, max(0.0, found.promised + float(gaps.mean())))
-    half = Z95 * error
-    contradicts = abs(float(gaps.mean())) > half + promised_half
-    if not contradicts:
+    if abs(float(gaps.mean())) <= chance + calibration_error:
         return replace(found, audited=audited)
     return replace(
         found,
@@ -162,7 +205,8 @@ def _corrected(found: Estimate, gaps: Floats, promised_half: float) -> Estimate:
     )
 
 
-def _macro_f1(window: Promise) -> float:
-    """Mean F1 over the classes that are expected or predicted at all."""
+def _macro_f1(window: Promise, overstated: float) -> float:
+    """Mean F1 over the classes that are expected or predicted at all; a class has its share of what is overstated."""
     present = (window.belong >= 0.5) | (window.predicted > 0)
-    return float((2 * window.hits[present] / (window.belong[present] + window.predicted[present])).mean())
+    hits = np.clip(window.hits - overstated * window.predicted, 0.0, window.predicted)[present]
+    return float((2 * hits / (window.belong[present] + window.predicted[present])).mean())
