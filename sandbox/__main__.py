@@ -55,7 +55,7 @@ def _world_options(command: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KIND@DAY",
-        help="new_product, class_shift or label_rule, at a day counted from the world's first, or back from the start if negative",
+        help="new_product, class_shift, label_rule or account_team, at a day counted from the world's first, or back from the start if negative",
     )
 
 

@@ -40,6 +40,7 @@ async def index(_: Request) -> Response:
             "helpdesk": "/api/v2 (Zendesk Support)",
             "crm": "/services/data (Salesforce)",
             "look": ["/sandbox/state", "/sandbox/manifest", "/sandbox/writes"],
+            "play": ["/sandbox/people", "/sandbox/release", "/sandbox/enter", "/sandbox/truth"],
             "change": ["/sandbox/clock", "/sandbox/faults", "/sandbox/drift", "/sandbox/reset"],
         }
     )
@@ -76,8 +77,48 @@ class Control:
             raise ServiceError(f"advance_hours is {hours!r}; give a number of hours")
         if count is not None and (not isinstance(count, int) or isinstance(count, bool)):
             raise ServiceError(f"new_tickets is {count!r}; give a whole number or leave it out")
-        self._sandbox.advance(float(hours), count)
+        self._sandbox.advance(float(hours), count, hold=body.get("hold") is True)
         return answer(self._sandbox.state())
+
+    async def release(self, request: Request) -> Response:
+        """`{"moments": {"100001": 1800000000}, "delay_minutes": 3}`: agents go on, given when clients' moves took effect."""
+        body = await read_object(request)
+        try:
+            moments = {int(ticket_id): int(at) for ticket_id, at in dict(body.get("moments") or {}).items()}
+            delay = float(body.get("delay_minutes", 0))
+        except (TypeError, ValueError) as error:
+            raise ServiceError("give moments as ticket id -> seconds since the epoch, and delay_minutes") from error
+        self._sandbox.release(moments, delay_minutes=delay)
+        return answer(self._sandbox.state())
+
+    async def enter(self, request: Request) -> Response:
+        """`{"tickets": 500, "hours": 24, "misfiled": true}`: people enter tickets that are solved already."""
+        body = await read_object(request)
+        count, hours = body.get("tickets"), body.get("hours", 24)
+        if not isinstance(count, int) or not isinstance(hours, int | float):
+            raise ServiceError(f"tickets is {count!r} and hours {hours!r}; give numbers")
+        self._sandbox.enter(count, hours=float(hours), misfiled=body.get("misfiled") is True)
+        return answer(self._sandbox.state())
+
+    async def people(self, request: Request) -> Response:
+        """`{"tickets": [100001], "error_share": 0.04}`: where people who read these tickets would put them."""
+        body = await read_object(request)
+        ids, share = body.get("tickets"), body.get("error_share", 0.0)
+        if not isinstance(ids, list) or not isinstance(share, int | float) or not 0 <= share <= 1:
+            raise ServiceError("give tickets as a list of ids, and error_share from 0 to 1")
+        return answer({str(k): v for k, v in self._sandbox.opinions(map(int, ids), error_share=share).items()})
+
+    async def truth(self, _: Request) -> Response:
+        """What only the world knows, for measuring afterwards; a platform that reads this learns from the answers."""
+        return answer({"tickets": self._sandbox.truth()})
+
+    async def edit_article(self, request: Request) -> Response:
+        """`{"id": 360001, "archived": true}`: an editor changes, archives or, without an id, writes an article."""
+        body = await read_object(request)
+        article_id = body.pop("id", None)
+        if article_id is not None and not isinstance(article_id, int):
+            raise ServiceError(f"id is {article_id!r}; give an article's number, or leave it out for a new one")
+        return answer({"id": self._sandbox.edit_article(article_id, body)})
 
     async def set_faults(self, request: Request) -> Response:
         """`{"rates": {"429": 0.1}, "next": ["truncated"], "only": "/incremental", "delete": 3}` replaces the plan; `{}` ends it."""
@@ -124,6 +165,11 @@ def control_router(sandbox: Sandbox) -> APIRouter:
         ("GET", "/manifest", control.manifest),
         ("GET", "/writes", control.writes),
         ("POST", "/clock", control.move_clock),
+        ("POST", "/release", control.release),
+        ("POST", "/enter", control.enter),
+        ("POST", "/people", control.people),
+        ("GET", "/truth", control.truth),
+        ("POST", "/articles", control.edit_article),
         ("POST", "/faults", control.set_faults),
         ("POST", "/drift", control.drift),
         ("POST", "/reset", control.reset),

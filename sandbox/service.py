@@ -6,9 +6,11 @@ not: HTTP (the vendors' routes and `control.py`).
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import numpy as np
 
 from sandbox.clock import SECOND, Clock, iso
 from sandbox.faults import Faults
@@ -18,11 +20,12 @@ from sandbox.journal import Journal, JournalError
 from sandbox.quota import LIMITS, Quota
 from sandbox.salesforce.records import Crm
 from sandbox.settings import Settings
-from sandbox.world.arrivals import LIVE_SLOT, live_blocks, spread
-from sandbox.world.queues import PRIORITIES
+from sandbox.world.arrivals import ENTERED, LIVE_SLOT, live_blocks, spread
+from sandbox.world.queues import PRIORITIES, QUEUES
 from sandbox.world.spec import Drift, SpecError, WorldSpec, parse_drift
 from sandbox.world.tickets import CHANNELS
 from sandbox.world.world import World
+from sandbox.zendesk.help_center import ArticleError, HelpCenter
 from sandbox.zendesk.payloads import Payloads
 from sandbox.zendesk.people import SERVICE_USER_ID, People
 
@@ -85,6 +88,7 @@ class Sandbox:
         self.helpdesk = TicketStore(self.world, start=self.start)
         self.crm = Crm(self.world, start=self.start)
         self.payloads = Payloads(self.helpdesk, url=PAYLOAD_URL)
+        self.help_center = HelpCenter(start=self.start, url=PAYLOAD_URL)
         self.people = People(
             self.world,
             start=self.start,
@@ -125,6 +129,12 @@ class Sandbox:
             self.jobs[body["id"]] = {"results": body["results"], "at": at, "taken_at": self.monotonic()}
         elif kind == "drift":
             self.world.spec = replace(self.world.spec, drift=(*self.world.spec.drift, Drift(body["kind"], body["at"])))
+        elif kind == "release":
+            self.helpdesk.release({int(p): m for p, m in body["moments"].items()}, delay=body["delay"])
+        elif kind == "enter":
+            self._apply_enter(body, at)
+        elif kind == "article":
+            self.help_center.edit(body["id"], body["fields"], at)
         elif kind == "live":
             self._live_rate, self._live_slot = body["per_minute"], self._slot(at) + 1
         else:
@@ -180,8 +190,11 @@ class Sandbox:
         settled = self.start + int(self._live_slot * LIVE_SLOT * SECOND) if self._live_rate else now
         self.helpdesk.catch_up(min(now, settled))
 
-    def advance(self, hours: float, new_tickets: int | None) -> None:
-        """Move the clock on: agents act, live tickets arrive; or, instead of those, this many new tickets."""
+    def advance(self, hours: float, new_tickets: int | None, *, hold: bool = False) -> None:
+        """Move the clock on: agents act, live tickets arrive; or, instead of those, this many new tickets.
+
+        With `hold` agents wait for `release`, which lets them do what they would have done in the meantime.
+        """
         if not 0 <= hours <= 24 * 366:
             raise ServiceError(f"advance_hours is {hours}; give a number from 0 to 8784")
         if new_tickets is not None and not (0 <= new_tickets <= 1_000_000 and (hours or not new_tickets)):
@@ -190,13 +203,15 @@ class Sandbox:
             )
         span = int(hours * 3_600 * SECOND)
         # the entry says when the clock was moved; where it stands after that is kept apart
-        self._do("advance", {"span": span, "new_tickets": new_tickets})
+        self._do("advance", {"span": span, "new_tickets": new_tickets, "hold": hold})
         self.clock.advance(span)
         now = self.tick()
         self.journal.set("clock", now)
 
     def _apply_advance(self, body: dict[str, Any], at: int) -> None:
         span, count = body["span"], body["new_tickets"]
+        if body.get("hold"):
+            self.helpdesk.hold()
         if count is not None:
             self._live_slot = max(self._live_slot, self._slot(at + span))
         if count:
@@ -212,6 +227,62 @@ class Sandbox:
                 )
             )
         self._advances += 1
+
+    def release(self, moments: Mapping[int, int], *, delay_minutes: float) -> None:
+        """Agents go on; what clients moved during the hold is in effect from these moments (ticket id -> seconds since the epoch)."""
+        places = {str(ticket_id - FIRST_TICKET_ID): at * SECOND for ticket_id, at in moments.items()}
+        self._do("release", {"moments": places, "delay": int(delay_minutes * 60 * SECOND)})
+        self.tick()
+
+    def enter(self, count: int, *, hours: float, misfiled: bool) -> None:
+        """Within the next hours people enter this many tickets that are solved already; misfiled ones in wrong queues."""
+        if not (0 <= count <= 100_000 and 0 < hours <= 24 * 366):
+            raise ServiceError(f"{count} tickets in {hours} hours: give 0 to 100000 tickets and up to 8784 hours")
+        self._do("enter", {"count": count, "seconds": hours * 3_600, "kind": "misfiled" if misfiled else "entered"})
+
+    def _apply_enter(self, body: dict[str, Any], at: int) -> None:
+        self.helpdesk.add(
+            spread(
+                body["kind"],
+                seed=self.world.spec.seed,
+                serial=self._advances,
+                start=(at - self.start) / SECOND,
+                seconds=body["seconds"],
+                count=body["count"],
+                first=len(self.helpdesk),
+            )
+        )
+
+    def opinions(self, ticket_ids: Iterable[int], *, error_share: float) -> dict[int, str]:
+        """Where a person who reads them would put these tickets: where they belong, but for an error now and then.
+
+        The same person errs on the same tickets whenever asked. Tickets that a client wrote are left out.
+        """
+        said = {}
+        for ticket_id in ticket_ids:
+            place = self.helpdesk.place_of(ticket_id)
+            truth = None if place is None else self.helpdesk.truth(place)
+            if truth is not None:
+                chance, other = np.random.default_rng([self.world.spec.seed, 77, ticket_id]).random(2)
+                wrong = (truth + 1 + int(other * (len(QUEUES) - 1))) % len(QUEUES)
+                said[ticket_id] = QUEUES[wrong if chance < error_share else truth]
+        return said
+
+    def truth(self) -> list[dict[str, Any]]:
+        """Of every ticket what only the world knows: where it belongs, and when it was first resolved."""
+        self.tick()
+        store = self.helpdesk
+        return [
+            {
+                "id": place + FIRST_TICKET_ID,
+                "created_at": store.created_us[place] / SECOND,
+                "resolved_at": store.resolved_us[place] / SECOND or None,
+                "queue": QUEUES[truth],
+                "entered": store.blocks[store.block[place]].kind in ENTERED,
+            }
+            for place, versions in enumerate(store.versions)
+            if versions and (truth := store.truth(place)) is not None
+        ]
 
     def drift(self, kind: str) -> None:
         """Let the world change from now on."""
@@ -283,6 +354,15 @@ class Sandbox:
             return False
         self._do("delete", {"place": place})
         return True
+
+    def edit_article(self, article_id: int | None, fields: dict[str, Any]) -> int:
+        """What an editor of the Help Center does; None makes a new article. Returns its id."""
+        try:
+            checked = self.help_center.check(article_id, fields)
+        except ArticleError as error:
+            raise ServiceError(str(error)) from error
+        self._do("article", {"id": checked, "fields": fields})
+        return checked
 
     # -- what the control plane shows ---------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ and strictly increase; the second that a payload shows increases with every vers
 import heapq
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -37,7 +37,7 @@ from sandbox.helpdesk.lifecycle import (
     rescheduled,
 )
 from sandbox.helpdesk.texts import Texts
-from sandbox.world.arrivals import Block
+from sandbox.world.arrivals import ENTERED, Block
 from sandbox.world.queues import PRIORITIES, group_id
 from sandbox.world.spec import CALM_SECONDS, QUIET_SECONDS
 from sandbox.world.tickets import CLOSE_AFTER_HOURS, PRODUCTS, TicketColumns
@@ -100,6 +100,8 @@ class TicketStore:
         self.status, self.group = array("b"), array("i")
         self.priority, self._first_priority = array("b"), array("b")
         self.versions, self.updated, self.solved_us = array("i"), array("q"), array("q")
+        self.resolved_us = array("q")  # the first verdict, whatever came after it
+        self._held: dict[int, tuple[bool, bool]] | None = None
         self._plan, self._due = array("i"), array("q")
         self._log_at, self._log_place, self._log_version = array("q"), array("i"), array("i")
         self._heap: list[tuple[int, int, int, int]] = []
@@ -162,7 +164,7 @@ class TicketStore:
                 self.group[place] = group_id(
                     last_label if kind >= SOLVE_AGAIN and due[REOPEN] == due[REOPEN] else first_label
                 )
-                self.solved_us[place] = self._moment(due[SOLVE])
+                self.solved_us[place] = self.resolved_us[place] = self._moment(due[SOLVE])
             following = next((later for later in range(kind + 1, 5) if due[later] == due[later]), None)
             if following is not None:
                 self._push(place, following, self._moment(max(due[following], CALM_SECONDS + place % 60)))
@@ -197,7 +199,10 @@ class TicketStore:
         return first
 
     def _blank(self, count: int) -> None:
-        for column in (self.status, self.group, self.versions, self.updated, self.solved_us, self._plan, self._due):
+        for column in (
+            *(self.status, self.group, self.versions, self.updated, self.solved_us, self.resolved_us),
+            *(self._plan, self._due),
+        ):
             column.frombytes(bytes(column.itemsize * count))
 
     def add(self, blocks: Iterable[Block]) -> int:
@@ -240,13 +245,37 @@ class TicketStore:
 
     def catch_up(self, now: int) -> int:
         """Let everything happen that is due up to `now`. Returns how many versions came to be."""
-        applied = 0
+        applied, later = 0, []
         while self._heap and self._heap[0][0] <= now:
             at, place, kind, plan = heapq.heappop(self._heap)
-            if plan == self._plan[place] and self.status[place] != DELETED:
+            if self._held is not None and kind != CREATE:
+                later.append((at, place, kind, plan))
+            elif plan == self._plan[place] and self.status[place] != DELETED:
                 self._apply(place, kind, at)
                 applied += 1
+        for event in later:
+            heapq.heappush(self._heap, event)
         return applied
+
+    def hold(self) -> None:
+        """From here on tickets arrive, but nobody works on them until `release`: a day is played in two acts.
+
+        A client that looks once a day can so be heard as if it had looked all day long: what it writes is in effect from the
+        moment that the release names.
+        """
+        self._held = {}
+
+    def release(self, moments: Mapping[int, int], *, delay: int) -> None:
+        """Let agents do what they would have done meanwhile, given that clients' moves took effect at these moments.
+
+        `moments` are by place; a move without one took effect `delay` microseconds after its ticket was written.
+        """
+        held, self._held = self._held or {}, None
+        for place, (was_right, is_right) in held.items():
+            at, due = moments.get(place, self.created_us[place] + delay), self._due[place]
+            if at < due and self.status[place] not in (SOLVED, CLOSED, DELETED):
+                due = rescheduled(due, at, was_right=was_right, is_right=is_right)
+                self._replan(place, SOLVE_AGAIN if self.solved_us[place] else SOLVE, due)
 
     def _push(self, place: int, kind: int, at: int) -> None:
         self._due[place] = at
@@ -254,7 +283,11 @@ class TicketStore:
 
     def _apply(self, place: int, kind: int, at: int) -> None:
         self.status[place] = STATUS_AFTER[kind]
-        if kind == CREATE:
+        if kind == CREATE and self.blocks[self.block[place]].kind in ENTERED:
+            self.status[place], self.group[place] = SOLVED, group_id(self._first_label[place])
+            self.solved_us[place] = self.resolved_us[place] = at
+            self._push(place, CLOSE, at + int(CLOSE_AFTER_HOURS * HOUR_US))
+        elif kind == CREATE:
             hours = self._work[place] * URGENCY[self.priority[place]]
             self._push(place, SOLVE, at + int(hours * HOUR_US))
         elif kind == REOPEN:
@@ -263,6 +296,7 @@ class TicketStore:
             label = self._first_label[place] if kind == SOLVE else self._last_label[place]
             self.group[place] = group_id(label)
             self.solved_us[place] = at
+            self.resolved_us[place] = self.resolved_us[place] or at
             reopens = kind == SOLVE and self._reopen_after[place] != np.inf
             hours = self._reopen_after[place] if reopens else CLOSE_AFTER_HOURS
             self._push(place, REOPEN if reopens else CLOSE, at + int(hours * HOUR_US))
@@ -327,6 +361,9 @@ class TicketStore:
                 self._plan[place] += 1
         elif not waiting and truth is not None:
             self._replan(place, SOLVE_AGAIN, at + int(self._second_work[place] * HOUR_US))
+        elif truth is not None and was != self.group[place] and self._held is not None:
+            first, _ = self._held.get(place, (was == truth, right))
+            self._held[place] = first, right
         elif truth is not None and was != self.group[place]:
             due = rescheduled(self._due[place], at, was_right=was == truth, is_right=right)
             self._replan(place, SOLVE if before == NEW or not self.solved_us[place] else SOLVE_AGAIN, due)
@@ -396,6 +433,11 @@ class TicketStore:
             "deleted": by_status[DELETED],
             "by_status": dict(zip(STATUSES, by_status, strict=True)),
         }
+
+    def truth(self, place: int) -> int | None:
+        """Where a ticket belongs; None where the world does not know. No vendor's path may show it."""
+        label = self._last_label[place]
+        return None if label == NEVER_LABELLED else label
 
     def first_priority(self, place: int) -> int:
         """The priority that the customer ticked."""

@@ -27,8 +27,17 @@ HOUR_OF_DAY: Final = np.array(
     [8, 5, 4, 3, 4, 8, 18, 38, 68, 92, 100, 96, 84, 80, 82, 84, 86, 90, 96, 88, 66, 46, 28, 15]
 ) / 100.0  # fmt: skip
 
-BlockKind = Literal["history", "new", "advance", "live"]
-KIND_KEYS: Final[dict[BlockKind, int]] = {"history": 10, "new": 11, "advance": 12, "live": 13}
+BlockKind = Literal["history", "new", "advance", "live", "entered", "misfiled"]
+KIND_KEYS: Final[dict[BlockKind, int]] = {
+    "history": 10,
+    "new": 11,
+    "advance": 12,
+    "live": 13,
+    "entered": 14,
+    "misfiled": 15,
+}
+ENTERED: Final[tuple[BlockKind, ...]] = ("entered", "misfiled")
+"""Tickets that somebody enters when they are solved already; misfiled ones by last year's list of queues."""
 
 
 @dataclass(frozen=True, slots=True)

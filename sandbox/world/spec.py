@@ -16,6 +16,10 @@ CALM_SECONDS = 900.0
 
 DriftKind = Literal["new_product", "class_shift", "label_rule"]
 DRIFT_KINDS: tuple[DriftKind, ...] = get_args(DriftKind)
+"""Changes that a monitor is measured by."""
+ChangeKind = Literal[DriftKind, "account_team"]
+CHANGE_KINDS: tuple[ChangeKind, ...] = (*DRIFT_KINDS, "account_team")
+"""All changes of the world."""
 
 
 class SpecError(ValueError):
@@ -26,7 +30,7 @@ class SpecError(ValueError):
 class Drift:
     """One change of the world. `at` is in seconds relative to the world's start clock (negative: before it)."""
 
-    kind: DriftKind
+    kind: ChangeKind
     at: float
 
 
@@ -63,7 +67,7 @@ class WorldSpec:
         """About one customer for four tickets, and never a toy CRM."""
         return max(200, (self.tickets + self.history) // 4)
 
-    def drift_at(self, kind: DriftKind) -> float:
+    def drift_at(self, kind: ChangeKind) -> float:
         """The earliest moment of this kind of change, or infinity."""
         return min((drift.at for drift in self.drift if drift.kind == kind), default=math.inf)
 
@@ -71,8 +75,8 @@ class WorldSpec:
 def parse_drift(text: str, *, first_moment: float) -> Drift:
     """Read `KIND@DAY`: the day counts from the world's first day, a negative one back from the start clock."""
     kind, _, day = text.partition("@")
-    if kind not in DRIFT_KINDS:
-        raise SpecError(f"drift {text!r}: unknown kind {kind!r}; use KIND@DAY with one of {', '.join(DRIFT_KINDS)}")
+    if kind not in CHANGE_KINDS:
+        raise SpecError(f"drift {text!r}: unknown kind {kind!r}; use KIND@DAY with one of {', '.join(CHANGE_KINDS)}")
     try:
         days = float(day)
     except ValueError:

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sandbox.world.arrivals import Block
+from sandbox.world.arrivals import ENTERED, Block
 from sandbox.world.customers import Customers, Facts
 from sandbox.world.queues import INDEX, PRIORITY_WEIGHTS, QUEUES, profile_of, topic_table
 from sandbox.world.spec import WorldSpec
@@ -42,6 +42,8 @@ TILT: Final = 0.9
 NOVA_SHARE: Final = 0.30
 NOVA_TOPICS: Final = ("activation", "outage", "billing")
 REFUND_SHARE: Final = 0.25
+FORM_TOPICS: Final = ("billing", "outage", "roaming")
+"""What there are paper forms for, which people enter when all is done."""
 MISTAKE_SHARE: Final = 0.02
 REOPEN_SHARE: Final = 0.025
 SPEED_WHEN_ROUTED: Final = 2.5
@@ -52,6 +54,7 @@ CLOSE_AFTER_HOURS: Final = 96.0
 
 _PAIRS: Final = np.array([[INDEX[first], INDEX[second]] for first, second in AMBIGUOUS_PAIRS], dtype=np.int16)
 _NOVA: Final = np.array([INDEX[name] for name in NOVA_TOPICS], dtype=np.int16)
+_FORMS: Final = np.array([INDEX[name] for name in FORM_TOPICS], dtype=np.int16)
 _COLUMNS: Final = 28
 
 Floats = NDArray[np.float64]
@@ -100,11 +103,16 @@ def draw_tickets(spec: WorldSpec, customers: Customers, block: Block) -> TicketC
     ambiguous = style == AMBIGUOUS
     topic = np.where(ambiguous, _resolve_pair(pair, facts, u[:, 5]), topic)
     nova = (created >= spec.drift_at("new_product")) & (u[:, 6] < NOVA_SHARE)
+    if block.kind in ENTERED:
+        topic, style, nova = _FORMS[(u[:, 2] * len(_FORMS)).astype(np.intp)], np.zeros_like(style), np.zeros_like(nova)
     topic = np.where(nova, _NOVA[(u[:, 7] * len(_NOVA)).astype(np.intp)], topic)
     style = np.where(nova, NOVA, style).astype(np.int16)
     refund = (topic == INDEX["billing"]) & np.isin(style, (PLAIN, MIXED)) & (u[:, 8] < REFUND_SHARE)
     truth = _apply_rule(spec, topic, refund, facts, created)
     first_label, last_label, mistaken = _labels(truth, u[:, 9], u[:, 10])
+    if block.kind in ENTERED:
+        mistaken = np.zeros(block.count, dtype=np.bool_)
+        first_label = last_label = _by_last_years_list(truth) if block.kind == "misfiled" else truth
     tone = _tone(topic, u[:, 11])
     return TicketColumns(
         created_at=created,
@@ -125,7 +133,9 @@ def draw_tickets(spec: WorldSpec, customers: Customers, block: Block) -> TicketC
         first_label=first_label,
         last_label=last_label,
         work=LEAST_HOURS + MEDIAN_HOURS * np.exp(0.9 * _normal(u[:, 17], u[:, 18])),
-        reopen_after=np.where(u[:, 19] < np.where(mistaken, 0.5, REOPEN_SHARE), 2 + 60 * u[:, 20], np.inf),
+        reopen_after=np.full(block.count, np.inf)
+        if block.kind in ENTERED
+        else np.where(u[:, 19] < np.where(mistaken, 0.5, REOPEN_SHARE), 2 + 60 * u[:, 20], np.inf),
         second_work=LEAST_HOURS + 20 * u[:, 21],
         agent=(u[:, 22] * 24).astype(np.int16),
         mood=u[:, 23],
@@ -173,17 +183,30 @@ def _resolve_pair(pair: Codes, facts: Facts, u: Floats) -> Codes:
 
 
 def _apply_rule(spec: WorldSpec, topic: Codes, refund: NDArray[np.bool_], facts: Facts, created: Floats) -> Codes:
-    """The labelling rule. After `label_rule` the same texts belong elsewhere."""
+    """The labelling rule. After `label_rule` and `account_team` the same texts belong elsewhere.
+
+    With an account team, whatever a business customer writes about is for the people who look after contracts; fraud is not.
+    """
     ruled = created >= spec.drift_at("label_rule")
     moved = ruled & (topic == INDEX["porting"]) & ((facts.segment > 0) | (facts.plan == 3))
     truth = np.where(moved, INDEX["plan_change"], topic)
-    return np.where(ruled & refund, INDEX["complaint"], truth).astype(np.int16)
+    truth = np.where(ruled & refund, INDEX["complaint"], truth)
+    theirs = (created >= spec.drift_at("account_team")) & (facts.segment > 0) & (truth != INDEX["fraud"])
+    return np.where(theirs, INDEX["plan_change"], truth).astype(np.int16)
 
 
 def _labels(truth: Codes, u: Floats, other: Floats) -> tuple[Codes, Codes, NDArray[np.bool_]]:
     mistaken = u < MISTAKE_SHARE
     wrong = (truth + 1 + (other * (len(QUEUES) - 1)).astype(np.int16)) % len(QUEUES)
     return np.where(mistaken, wrong, truth).astype(np.int16), truth, mistaken
+
+
+def _by_last_years_list(truth: Codes) -> Codes:
+    """Each form's queue as a list names it on which the forms stood in another order."""
+    wrong = truth.copy()
+    for form, neighbour in zip(_FORMS, np.roll(_FORMS, -1), strict=True):
+        wrong[truth == form] = neighbour
+    return wrong
 
 
 def _tone(topic: Codes, u: Floats) -> Codes:

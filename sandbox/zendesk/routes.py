@@ -20,7 +20,7 @@ from sandbox.helpdesk.lifecycle import CLOSED
 from sandbox.helpdesk.store import FIRST_TICKET_ID, Position
 from sandbox.service import Sandbox
 from sandbox.world.queues import PRIORITIES
-from sandbox.zendesk import cursors
+from sandbox.zendesk import cursors, help_center
 from sandbox.zendesk.errors import ZendeskError, bad_request, conflict, invalid, not_found, throttled, unauthenticated
 from sandbox.zendesk.people import FIRST_USER_ID, SERVICE_USER_ID
 
@@ -162,6 +162,18 @@ class ZendeskApi:
             "end_of_stream": end,
         }
 
+    # -- help center --------------------------------------------------------------------------------------------------
+
+    async def list_articles(self, request: Request) -> Response:
+        """Published articles and drafts, by cursor."""
+        headers = self.admit(request)
+        return answer(help_center.listing(self._sandbox.help_center, request), headers=headers)
+
+    async def export_articles(self, request: Request) -> Response:
+        """Articles in the order of their last change, from a second on."""
+        headers = self.admit(request)
+        return answer(help_center.export(self._sandbox.help_center, request), headers=headers)
+
     # -- tickets ------------------------------------------------------------------------------------------------------
 
     def _place(self, text: str) -> int:
@@ -219,6 +231,9 @@ class ZendeskApi:
             customer=customer,
             priority=wanted.priority or PRIORITIES[1],
         )
+        named = {name: ticket[name] for name in ("tags", "external_id") if ticket.get(name)}
+        if named:
+            self._sandbox.change(ticket_id - FIRST_TICKET_ID, read_change(named), key=None)
         body = {"ticket": self._sandbox.payloads.ticket(ticket_id - FIRST_TICKET_ID)}
         return answer(body, status=201, headers=headers)
 
@@ -390,6 +405,8 @@ def zendesk_router(sandbox: Sandbox) -> APIRouter:
     routes: tuple[tuple[str, str, Callable[[Request], Any]], ...] = (
         ("GET", "/incremental/tickets/cursor", api.export_tickets),
         ("GET", "/incremental/users/cursor", api.export_users),
+        ("GET", "/help_center/articles", api.list_articles),
+        ("GET", "/help_center/incremental/articles", api.export_articles),
         ("GET", "/tickets/show_many", api.show_many),
         ("PUT", "/tickets/update_many", api.update_many),
         ("POST", "/tickets", api.create_ticket),

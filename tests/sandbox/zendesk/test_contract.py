@@ -108,4 +108,7 @@ def test_every_path_served_is_in_the_specification(shared_data, talk) -> None:
 
     served = {(method, route.path) for route in zendesk_router(talk.sandbox).routes for method in route.methods}
     assert served
-    assert served - known == set()
+    # the help center is another API of the vendor, with a specification of its own
+    support = {(method, path) for method, path in served if not path.startswith("/api/v2/help_center/")}
+    assert support
+    assert support - known == set()
