@@ -10,7 +10,7 @@ from aios_assets import naming
 from resources import clock
 from resources.dagster_resources import ConnectorsResource, DatabaseResource
 from resources.declarations import Declared
-from resources.outbox import Outbox
+from resources.outbox import Delivered, Outbox
 
 COLUMNS = {
     "decision_id": "text",
@@ -47,13 +47,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
             return dg.MaterializeResult(
                 asset_key=spec.key, metadata={"sent": 0, "note": "the declaration names no target"}
             )
-        with connectors.open(automation.sources[target], automation=automation, folder=declared.folder) as connector:
-            delivered = Outbox(database.open()).deliver(
-                automation=automation,
-                target=target,
-                connector=connector,
-                now=clock.now(),
-            )
+        delivered = deliver(declared, target, database, connectors)
         return dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
@@ -65,3 +59,15 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         )
 
     return [actions]
+
+
+def deliver(declared: Declared, target: str, database: DatabaseResource, connectors: ConnectorsResource) -> Delivered:
+    """Send what is due at the target."""
+    automation = declared.automation
+    with connectors.open(automation.sources[target], automation=automation, folder=declared.folder) as connector:
+        return Outbox(database.open()).deliver(
+            automation=automation,
+            target=target,
+            connector=connector,
+            now=clock.now(),
+        )

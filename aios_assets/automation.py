@@ -12,12 +12,15 @@ from pydantic import BaseModel
 
 from aios_assets import (
     actions,
+    alerts,
     canonical,
+    challenger,
     champion,
     decisions,
     estimate,
     features,
     jobs,
+    knowledge,
     landing,
     monitoring,
     quality,
@@ -25,6 +28,7 @@ from aios_assets import (
     score_shards,
     scoring,
     shadow,
+    synthetic,
     training,
     value,
 )
@@ -48,6 +52,10 @@ STAGES = (
     estimate,
     quality,
     value,
+    alerts,
+    challenger,
+    synthetic,
+    knowledge,
 )
 
 

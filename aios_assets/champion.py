@@ -36,3 +36,12 @@ def report(declared: Declared, instance: dg.DagsterInstance, *, version: int, re
             metadata={"model": declared.automation.model_name, "version": version, "reason": reason},
         )
     )
+
+
+def reported(declared: Declared, instance: dg.DagsterInstance) -> int | None:
+    """The version that the asset's newest event tells of."""
+    event = instance.get_latest_materialization_event(naming.key(declared, "champion"))
+    if event is None or event.asset_materialization is None:
+        return None
+    version = event.asset_materialization.metadata.get("version")
+    return version.value if isinstance(version, dg.IntMetadataValue) else None

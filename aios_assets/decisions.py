@@ -20,6 +20,8 @@ from aios_core.decisions.model import NO_MODEL, Decision, Rules, rules_for
 from aios_core.lifecycle.evaluation import KEY, keys_of
 from aios_core.monitoring.plots import confidence_histogram
 from aios_core.privacy.masking import mask
+from aios_core.scoring.model import EXPLAINED_KINDS
+from aios_core.scoring.schema import TERMS, as_scores
 from resources import clock
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.decisions import DecisionStore
@@ -89,12 +91,13 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         settled = set() if config.again else store.settled(automation.name, days[0], days[-1])
         policy = RegoPolicy(declared.policy_text)
         modes = ModeStore(database.open()).current(automation.name)
-        rules_of = cache(lambda version: _rules(declared, registry, policy, modes, version=version))
+        rules_of = cache(lambda version: rules_of_version(declared, registry, policy, modes, version=version))
         verdicts, new, actions, cases, shown = Counter[str](), 0, 0, 0, []
         confidences: list[float] = []
-        for version, features, scores in _pieces(source, automation.name, days):
-            asking = _without(features, settled)
-            made = decide(asking, scores, rules=rules_of(version), policy=policy.ask)
+        for version, features, scores in pieces(source, automation.name, days):
+            asking = without(features, settled)
+            explained = _explained(registry, automation.model_name, version, asking, scores)
+            made = decide(asking, explained, rules=rules_of(version), policy=policy.ask)
             recorded = store.record(made, automation=automation, policy_text=declared.policy_text, now=clock.now())
             verdicts.update(d.verdict for d in made)
             confidences += [d.confidence for d in made if d.confidence is not None]
@@ -119,7 +122,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
     return [decisions]
 
 
-def _pieces(lake: Lake, automation: str, days: Sequence[date]) -> Iterator[tuple[int, pa.Table, pa.Table | None]]:
+def pieces(lake: Lake, automation: str, days: Sequence[date]) -> Iterator[tuple[int, pa.Table, pa.Table | None]]:
     """(model version, features, their scores) in pieces that bound memory and are worth a transaction; version 0: no model.
 
     Each ticket is decided under the version that scored it, which need not be the champion of this moment; while a canary is out, a
@@ -170,7 +173,7 @@ def _read(lake: Lake, automation: str, day: date) -> tuple[pa.Table, pa.Table | 
     features = lake.read_partition(automation=automation, dataset="features", day=day)
     if not features.num_rows or not lake.has_partition(automation=automation, dataset="scores", day=day):
         return features, None
-    return features, lake.read_partition(automation=automation, dataset="scores", day=day)
+    return features, as_scores(lake.read_partition(automation=automation, dataset="scores", day=day))
 
 
 def _slices(
@@ -184,12 +187,30 @@ def _slices(
         yield version, rows.slice(start, ROWS_AT_ONCE), scores if whole else scores.slice(start, ROWS_AT_ONCE)
 
 
-def _without(features: pa.Table, settled: set[tuple[str, str, str]]) -> pa.Table:
+def without(features: pa.Table, settled: set[tuple[str, str, str]]) -> pa.Table:
     keys = zip(*(features.column(c).to_pylist() for c in ("source", "ticket_id", "ticket_version")), strict=True)
     return features.filter(pa.array([key not in settled for key in keys], pa.bool_()))
 
 
-def _rules(declared: Declared, registry: Registry, policy: RegoPolicy, modes: dict[str, str], *, version: int) -> Rules:
+def _explained(
+    registry: Registry, name: str, version: int, features: pa.Table, scores: pa.Table | None
+) -> pa.Table | None:
+    """The scores of these features with the terms behind them: what is decided on is explained, and nothing else is."""
+    if scores is None or not features.num_rows:
+        return scores
+    scored = set(keys_of(scores))
+    having = features.filter(pa.array([key in scored for key in keys_of(features)], pa.bool_()))
+    own = _in_order(scores, having)
+    if registry.manifest(name=name, version=version)["kind"] not in EXPLAINED_KINDS:
+        return own
+    # terms need no accelerator, and where this runs there may be none
+    terms = registry.load(name=name, version=version, accelerator="cpu").terms(having, own, count=TERMS)
+    return own if terms is None else own.append_column("terms", terms)
+
+
+def rules_of_version(
+    declared: Declared, registry: Registry, policy: RegoPolicy, modes: dict[str, str], *, version: int
+) -> Rules:
     automation = declared.automation
     manifest = registry.manifest(name=automation.model_name, version=version) if version else None
     return rules_for(automation, policy_revision=policy.revision, model_version=version, manifest=manifest, modes=modes)

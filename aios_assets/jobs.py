@@ -9,21 +9,26 @@ from typing import Any
 
 import dagster as dg
 
-from aios_assets import landing, naming, partitions, pods
+from aios_assets import landing, naming, partitions, pods, synthetic
 from aios_assets.remedies import narrow_job, rollback_job
+from aios_assets.repair import repair_job
 from aios_assets.rollout import advance_job
 from resources.declarations import Declared
 
 INGEST, TRAIN, SCORE, REVIEW, COLLECT = "ingest", "train", "score", "review", "collect"
 MONITOR, ASSESS = "monitor", "assess"
-ROLLBACK, NARROW = "rollback", "narrow"
+ROLLBACK, NARROW, REPAIR = "rollback", "narrow", "repair"
 SHADOW, ADVANCE = "shadow", "advance"
+ALERTS = "alerts"
+KNOWLEDGE, GAPS = "knowledge", "gaps"
+CHALLENGE, SYNTHETIC = "challenge", "synthetic"
 
 
 def build(declared: Declared) -> list[Any]:
     sources = declared.automation.sources
     customers = ["customers"] if declared.automation.sources_of("customers") else []
     days = partitions.days(declared)
+    marked = [synthetic.DECISIONS] if synthetic.declared_by(declared) else []
     return [
         _job(
             declared,
@@ -40,7 +45,7 @@ def build(declared: Declared) -> list[Any]:
         _job(
             declared,
             SCORE,
-            ["features", "scores", "decisions", "actions"],
+            ["features", "scores", "decisions", "actions", *marked],
             "Score and decide days of tickets, and send what was decided.",
             partitions_def=days,
         ),
@@ -72,9 +77,46 @@ def build(declared: Declared) -> list[Any]:
             "Score days of tickets under the version in shadow, beside the champion; nothing is decided by it.",
             partitions_def=days,
         ),
+        _job(
+            declared, ALERTS, ["alerts"], "Look at every signal once, tell what is due, and show the history of alerts."
+        ),
+        _job(
+            declared,
+            CHALLENGE,
+            ["challenger"],
+            "Hear the champion and the best other version on the same recent tickets.",
+        ),
+        *(
+            [
+                _job(
+                    declared,
+                    SYNTHETIC,
+                    [synthetic.PROBES],
+                    "Judge the marked tickets under way, and send the next one.",
+                )
+            ]
+            if marked
+            else []
+        ),
+        *_knowledge_jobs(declared),
         advance_job(declared),
         rollback_job(declared),
         narrow_job(declared),
+        repair_job(declared),
+    ]
+
+
+def _knowledge_jobs(declared: Declared) -> list[Any]:
+    if declared.automation.knowledge is None:
+        return []
+    return [
+        _job(
+            declared,
+            KNOWLEDGE,
+            ["articles", "knowledge_index"],
+            "Read articles, and make their index again where it changed.",
+        ),
+        _job(declared, GAPS, ["knowledge_gaps"], "Find the questions that no article answers."),
     ]
 
 

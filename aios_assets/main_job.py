@@ -53,7 +53,7 @@ class Loop:
                 instance=self.instance, tags=tags, raise_on_error=False
             )
         if not result.success:
-            raise StageFailed(_failure(name, result))
+            raise StageFailed(failure(name, result))
         # a range of days is one materialization, repeated for each of its partitions
         for asset, made in {m.asset_key.path[-1]: m for m in _materializations(result)}.items():
             self._count(asset, {k: v.value for k, v in made.metadata.items()})
@@ -149,7 +149,7 @@ def _peak_rss_mb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def _failure(job: str, result: Any) -> str:
+def failure(job: str, result: Any) -> str:
     failed = [e for e in result.all_events if e.is_step_failure]
     if not failed:
         return f"{job} failed; open run {result.run_id} in the Dagster UI"

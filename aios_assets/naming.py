@@ -53,3 +53,8 @@ def column_schema(columns: dict[str, str]) -> dg.TableSchema:
 def run_tags(declared: Declared) -> dict[str, str]:
     """On every run of the automation: the queue limits its concurrent runs by this tag."""
     return {"aios/automation": declared.automation.name}
+
+
+def urgent_tags(declared: Declared) -> dict[str, str]:
+    """On a remedy's run, instead of those: it waits neither for the automation's other runs nor behind others in the queue."""
+    return {"aios/remedy": declared.automation.name, "dagster/priority": "10"}

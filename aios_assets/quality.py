@@ -6,7 +6,8 @@ metrics and verdict (`aios_core/monitoring`), and acting on it (`sensors/remedie
 
 import io
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 
 import dagster as dg
 import pandas as pd
@@ -14,26 +15,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from aios_assets import naming
+from aios_assets.evidence import estimated, failures
 from aios_assets.metadata import markdown_table, plot
+from aios_assets.remedies import verdict
 from aios_core.automation import Automation
 from aios_core.monitoring import plots
-from aios_core.monitoring.evidence import Evidence, evidence_of
+from aios_core.monitoring.evidence import Estimated, Evidence, Failures, evidence_of
 from aios_core.monitoring.performance import Performance, evaluate
-from aios_core.monitoring.verdict import judge
+from aios_core.scoring.schema import SCORE_SCHEMA
 from aios_core.scoring.stream import score_stream
 from resources import clock
 from resources.assessments import AssessmentStore
-from resources.canonical import CanonicalStore
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.database import Database
 from resources.decisions import DecisionStore
 from resources.declarations import Declared
+from resources.incidents import IncidentStore
 from resources.lake import Lake
 from resources.modes import ModeStore
 from resources.monitoring import MonitorStore
+from resources.settled import SettledStore
 
 KEY = ["source", "ticket_id"]
 ROWS_TO_COMPARE = 20_000
+ROWS_TO_ESTIMATE = 5_000
 
 
 def build(declared: Declared) -> list[dg.AssetsDefinition]:
@@ -52,12 +57,15 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
     )
 
     @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "quality"))
-    def quality(database: DatabaseResource, lake: LakeResource, models: RegistryResource) -> dg.MaterializeResult:
+    def quality(
+        context: dg.AssetExecutionContext, database: DatabaseResource, lake: LakeResource, models: RegistryResource
+    ) -> dg.MaterializeResult:
         now = clock.now()
         settled = settled_window(automation, database.open(), now=now)
         performance = _performance(settled)
         evidence = _evidence(automation, settled, database.open(), lake.open(), models, now=now)
-        remedy = judge(evidence, limits=automation.monitoring, now=now)
+        evidence = _and_failures(declared, context.instance, evidence, database.open(), models, now=now)
+        remedy = verdict(declared, evidence, now=now)
         AssessmentStore(database.open()).save(automation=automation.name, evidence=evidence, remedy=remedy, now=now)
         return dg.MaterializeResult(
             asset_key=spec.key,
@@ -85,12 +93,9 @@ def settled_window(automation: Automation, database: Database, *, now: datetime)
 
 def settled(automation: Automation, database: Database, first: date, last: date, *, now: datetime) -> pd.DataFrame:
     """The newest decision of each ticket of the days from `first` to `last`, with `label`: the outcome known by now."""
-    frame = DecisionStore(database).table(automation.name, first, last + timedelta(days=1)).to_pandas()
-    frame = frame.sort_values("decided_at", kind="stable").drop_duplicates(KEY, keep="last")
-    since = datetime.combine(first, time(), tzinfo=UTC)
-    outcomes = CanonicalStore(database).outcomes(automation=automation.name, since=since, until=now + timedelta(days=1))
-    labels = outcomes.select([*KEY, "queue"]).to_pandas().rename(columns={"queue": "label"})
-    return frame.merge(labels.drop_duplicates(KEY, keep="last"), on=KEY)
+    return SettledStore(database).rows(
+        automation=automation.name, first=first, last=last, until=now + timedelta(days=1)
+    )
 
 
 def _performance(settled: pd.DataFrame) -> Performance:
@@ -119,12 +124,18 @@ def _evidence(
     name, since = automation.model_name, now - timedelta(days=automation.monitoring.window_days)
     champion, last_good = (registry.current(name=name, alias=a) for a in ("champion", "last_good"))
     versions = [v for v in dict.fromkeys((champion, last_good)) if v is not None]
+    # what a person has seen when they lifted a hold is no reason to hold again
+    if (lifted := IncidentStore(database).lifted_at(automation.name)) is not None:
+        settled = settled[settled["settled_at"] > lifted]
     unseen = _unseen(settled, [registry.get(name, v).snapshot_id for v in versions], lake, automation.name)
     rows, features = _features(unseen, lake, automation.name)
     predictions = {v: _predict(automation, models, v, features) for v in versions}
     automated = settled[(settled["model_version"] == champion) & (settled["verdict"] == "automate")]
     days = settled["day"]
-    return evidence_of(
+    estimates: dict[int, Estimated | None] = {}
+    if champion is not None and len(rows) < automation.monitoring.min_outcomes:
+        estimates = _estimates(automation, settled, versions, database, lake, models)
+    found = evidence_of(
         rows["label"].tolist(),
         champion=None if champion is None else (champion, predictions[champion]),
         last_good=None if last_good is None else (last_good, predictions[last_good]),
@@ -134,6 +145,59 @@ def _evidence(
         last_rollback_at=monitor.last_rollback_at(automation=automation.name),
         modes=ModeStore(database).current(automation.name),
         open_incidents=len(monitor.incidents(automation=automation.name, open_only=True)),
+    )
+    ours, theirs = estimates.get(champion or 0), estimates.get(last_good or 0)
+    return replace(found, champion_estimate=ours, last_good_estimate=None if last_good == champion else theirs)
+
+
+def _estimates(
+    automation: Automation,
+    settled: pd.DataFrame,
+    versions: Sequence[int],
+    database: Database,
+    lake: Lake,
+    models: RegistryResource,
+) -> dict[int, Estimated | None]:
+    """Each version on the newest decided tickets, whether settled or not, with what the audit slice says of it."""
+    last = DecisionStore(database).newest_day(automation.name)
+    if last is None:
+        return {}
+    first = last - timedelta(days=automation.monitoring.window_days - 1)
+    recent = DecisionStore(database).table(automation.name, first, last + timedelta(days=1)).to_pandas()
+    recent = recent[recent["model_version"] == versions[0]].drop_duplicates(KEY, keep="last").tail(ROWS_TO_ESTIMATE)
+    _, features = _features(recent, lake, automation.name)
+    audited, audited_features = _features(settled[settled["audit"]], lake, automation.name)
+    found: dict[int, Estimated | None] = {}
+    for version in versions:
+        row = models.open().get(automation.model_name, version)
+        slice_of = _scores(automation, models, version, audited_features)
+        right = [queue == label for queue, label in zip(slice_of["queue"].to_pylist(), audited["label"], strict=True)]
+        found[version] = estimated(
+            _scores(automation, models, version, features),
+            classes=row.classes,
+            calibration_error=float(row.metrics.get("ece", 0.0)),
+            audit=list(zip(slice_of["confidence"].to_pylist(), right, strict=True)),
+        )
+    return found
+
+
+def _and_failures(
+    declared: Declared,
+    instance: dg.DagsterInstance,
+    evidence: Evidence,
+    database: Database,
+    models: RegistryResource,
+    *,
+    now: datetime,
+) -> Evidence:
+    if evidence.champion is None:
+        return evidence
+    last = DecisionStore(database).newest_day(declared.automation.name) or now.date()
+    first = last - timedelta(days=declared.automation.monitoring.window_days - 1)
+    found = failures(declared, instance, database, models.open(), first=first, last=last)
+    theirs = Failures() if evidence.last_good is None else found.get(evidence.last_good.version, Failures())
+    return replace(
+        evidence, champion_failures=found.get(evidence.champion.version, Failures()), last_good_failures=theirs
     )
 
 
@@ -166,11 +230,15 @@ def _features(settled: pd.DataFrame, lake: Lake, automation: str) -> tuple[pd.Da
 def _predict(
     automation: Automation, models: RegistryResource, version: int, features: pa.Table | None
 ) -> list[str | None]:
+    return [] if features is None else _scores(automation, models, version, features)["queue"].to_pylist()
+
+
+def _scores(automation: Automation, models: RegistryResource, version: int, features: pa.Table | None) -> pa.Table:
     if features is None:
-        return []
+        return SCORE_SCHEMA.empty_table()
     model = models.load(name=automation.model_name, version=version)
-    scored = score_stream(features.to_batches(), model=model, batch_size=automation.model.batch_size, explain=0)
-    return [queue for batch in scored for queue in batch.column("queue").to_pylist()]
+    batches = list(score_stream(features.to_batches(), model=model, batch_size=automation.model.batch_size))
+    return pa.Table.from_batches(batches)
 
 
 def _figures(performance: Performance) -> dict[str, float]:

@@ -17,6 +17,8 @@ import dagster as dg
 from aios_assets import champion, features, naming, rollout
 from aios_assets.metadata import latest_metadata, markdown_table, plot, sample
 from aios_core.automation import Automation
+from aios_core.explanation.page import explanation_markdown
+from aios_core.explanation.version import EXPLANATION_FILE, read_explanation
 from aios_core.features.build import build_features
 from aios_core.lifecycle.states import CHAMPION
 from aios_core.scoring.model import read_manifest
@@ -27,6 +29,7 @@ from resources.canonical import CanonicalStore
 from resources.comparisons import snapshot_path
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.declarations import Declared
+from resources.deployments import deployment
 from resources.monitoring import MonitorStore
 from resources.registry import Registry
 
@@ -228,12 +231,22 @@ def _model_version(declared: Declared) -> dg.AssetsDefinition:
                 "card": dg.MetadataValue.md(files["card.md"].decode()),
                 "calibration": plot(files["calibration.png"], "calibration on held-back rows"),
                 **rollout.compared(declared, store, told.gate),
+                **_explained(automation, version, files),
                 **{k: v for k, v in metrics.items() if isinstance(v, float)},
             },
         )
         yield rollout.gate_check(spec.key, GATE_CHECK, told.gate)
 
     return model_version
+
+
+def _explained(automation: Automation, version: int, files: dict[str, bytes]) -> dict[str, dg.MetadataValue]:
+    """What the version goes by and where it errs; empty for a candidate that was made before there were explanations."""
+    if EXPLANATION_FILE not in files:
+        return {}
+    page = f"{deployment().gateway_url}/models/{automation.model_name}/versions/{version}"
+    told = explanation_markdown(read_explanation(files[EXPLANATION_FILE]))
+    return {"explanation": dg.MetadataValue.md(told), "explained": dg.MetadataValue.url(page)}
 
 
 def _register(registry: Registry, automation: Automation, files: dict[str, bytes], *, snapshot_id: str) -> int:

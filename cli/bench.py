@@ -28,20 +28,45 @@ def drift(
     evidently: Annotated[
         bool, typer.Option("--evidently/--no-evidently", help="Also Evidently's own preset on all rows (slow).")
     ] = True,
+    detection: Annotated[
+        bool, typer.Option("--detection", help="Also 200 drift-free days and 20 worlds of each drift, some minutes.")
+    ] = False,
     json: output.AsJson = False,
 ) -> None:
     """Drift of a large window by sketches, against Evidently's own DataDriftPreset on the same rows."""
     from benchmarks.drift import measure
 
-    show(measure(rows=rows, columns=columns, evidently=evidently), json=json, title="drift")
+    found = measure(rows=rows, columns=columns, evidently=evidently, detection=detection, progress=output.note)
+    show(found, json=json, title="drift")
+
+
+@app.command()
+def estimate(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the real data; default: AIOS_DATA, else `shared/data` beside the project."),
+    ] = None,
+    windows: Annotated[int, typer.Option(min=1, help="Windows of 2,000 tickets in each set.")] = 100,
+    seeds: Annotated[int, typer.Option(min=1, help="Worlds of the sandbox.")] = 3,
+    banking: Annotated[bool, typer.Option("--banking/--no-banking", help="Also banking77, where it is there.")] = True,
+    json: output.AsJson = False,
+) -> None:
+    """Accuracy estimated without labels beside the truth: other class shares, the sandbox's drifts, and what the audit slice catches."""
+    from benchmarks.estimate import measure
+
+    show(measure(data=data, windows=windows, seeds=seeds, banking=banking), json=json, title="estimate")
 
 
 @app.command()
 def score(
     rows: Annotated[int, typer.Option(min=1_000, help="Rows of a turn.")] = 100_000,
     long_rows: Annotated[int, typer.Option(min=0, help="Rows of the long run; 0: none.")] = 10_000_000,
-    text: Annotated[str, typer.Option(help="`banking77`, `sandbox`, or `auto`: banking77 where it is there.")] = "auto",
-    terms: Annotated[int, typer.Option(min=0, help="Words named for each row, as the scores asset does.")] = 5,
+    text: Annotated[
+        str,
+        typer.Option(
+            help="`sandbox`, `banking77`, or `auto`: the sandbox's tickets, banking77 beside them where it is there."
+        ),
+    ] = "auto",
     workers: Annotated[int | None, typer.Option(min=1, help="Default: one a usable core.")] = None,
     processes: Annotated[bool, typer.Option("--processes/--threads", help="What the workers are.")] = False,
     json: output.AsJson = False,
@@ -49,7 +74,7 @@ def score(
     """Batch scoring from Parquet to Parquet: beside its ceiling, beside scikit-learn, and from 100 thousand to 10 million rows."""
     from benchmarks.score import measure
 
-    found = measure(rows=rows, long_rows=long_rows, text=text, terms=terms, workers=workers, processes=processes)
+    found = measure(rows=rows, long_rows=long_rows, text=text, workers=workers, processes=processes)
     show(found, json=json, title="score")
 
 
@@ -117,3 +142,17 @@ def encoder(
     from benchmarks.encoder import measure
 
     show(measure(rows=rows, text=text, folder=folder), json=json, title="encoder")
+
+
+@app.command()
+def retrieval(
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the real data; default: AIOS_DATA, else `shared/data` beside the project."),
+    ] = None,
+    json: output.AsJson = False,
+) -> None:
+    """Knowledge search on real articles: recall, rank and time by words, by meaning and by both, and gaps found."""
+    from benchmarks.retrieval import measure
+
+    show(measure(data=data), json=json, title="retrieval")

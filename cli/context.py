@@ -3,6 +3,7 @@
 What belongs here: opening and closing them around a command. What does not: the commands.
 """
 
+import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 def now() -> datetime:
     """The moment, in UTC: the only clock that commands read."""
     return clock.now()
+
+
+def actor() -> str:
+    """Who types, as it is kept with what they did."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a container's user without a name
+        return "cli"
 
 
 @contextmanager

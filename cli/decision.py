@@ -4,12 +4,15 @@ What belongs here: the commands. What does not: reading and replaying (`resource
 """
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli import context, output
 from resources.deployments import deployment
+
+if TYPE_CHECKING:
+    from resources.explanations import DecisionExplained
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -20,20 +23,46 @@ Id = Annotated[
 
 @app.command()
 def explain(decision_id: Id, json: output.AsJson = False) -> None:
-    """Show why: the reason, the probabilities, the words, the thresholds, the policy's answer, and what followed."""
-    from resources.decisions import DecisionStore
+    """Show why: the words that counted, similar labelled tickets, every rule that was asked, and what followed.
 
-    with context.database() as database:
+    Words are exact where the model can be read. Where it can't (an encoder) each is left out in turn, which is an
+    approximation and takes up to some seconds for a long text. Texts of similar tickets are masked and cut.
+
+    aios decision explain 3f0c9a… --json
+    """
+    from resources.decisions import DecisionStore
+    from resources.explanations import Explanations
+    from resources.lake import Lake
+
+    of = deployment()
+    with context.database(of) as database:
         told = DecisionStore(database).explain(decision_id)
+        found = Explanations(database, lake=Lake(of.lake_url), accelerator=of.accelerator).decision(decision_id)
     if json:
-        output.as_json(told)
+        output.as_json(told | found.as_json())
         return
     output.say(f"{told['verdict']} {told['queue'] or ''}".rstrip())
     output.say(told["reason"])
+    _say_why(found)
+    told.pop("terms")
     likely = [p for p in told.pop("probabilities") if p["probability"] is not None][:5]
     output.table(likely, columns=("queue", "probability"), empty="")
-    output.table(told.pop("terms"), columns=("term", "weight"), empty="")
     output.pairs(told)
+
+
+def _say_why(found: "DecisionExplained") -> None:
+    output.table([asdict(term) for term in found.contributions.terms], columns=("term", "weight"), empty="")
+    output.say(found.contributions.told)
+    near = [asdict(each.neighbour) | {"text": each.text} for each in found.neighbours]
+    output.table(near, columns=("ticket_id", "label", "similarity", "text"), empty="")
+    output.say(
+        f"Similar tickets by {found.measure}." if near else found.missing or "No labelled ticket is like this one."
+    )
+    asked = [
+        {"rule": s.rule, "told": s.told, "asks": s.asks, "settled": "settled it" if s.settled else ""}
+        for s in found.steps
+    ]
+    output.table(asked, columns=("rule", "told", "asks", "settled"), empty="")
 
 
 @app.command()

@@ -10,7 +10,25 @@ import typer
 from typer.core import TyperGroup
 
 from aios_core.errors import AiosError
-from cli import automation, bench, decision, ledger, model, output, quarantine, review, run, state, up, user
+from cli import (
+    alert,
+    automation,
+    bench,
+    decision,
+    drill,
+    incident,
+    knowledge,
+    ledger,
+    model,
+    output,
+    quarantine,
+    review,
+    run,
+    simulate,
+    state,
+    up,
+    user,
+)
 
 
 class Commands(TyperGroup):
@@ -56,14 +74,19 @@ def options(
 
 up.add_to(app)
 run.add_to(app)
+simulate.add_to(app)
 state.add_to(app)
 app.add_typer(automation.app, name="automation", help="Declared business processes: new, check, diff, list.")
 app.add_typer(decision.app, name="decision", help="What was decided, why, and whether it still comes out the same.")
 app.add_typer(quarantine.app, name="quarantine", help="Input that could not be used, and its replay after a fix.")
 app.add_typer(model.app, name="model", help="Model versions, their aliases, promotion and rollback.")
+app.add_typer(incident.app, name="incident", help="What degraded, what was done about it and when, and its end.")
 app.add_typer(review.app, name="review", help="Batches of cases that wait for people.")
+app.add_typer(knowledge.app, name="knowledge", help="Articles that answer tickets: read, search, list, gaps.")
 app.add_typer(ledger.app, name="ledger", help="The tamper-evident log.")
 app.add_typer(bench.app, name="bench", help="Measurements that anyone can repeat.")
+app.add_typer(drill.app, name="drill", help="A platform broken on purpose, and what it does about it.")
+app.add_typer(alert.app, name="alert", help="What fires, who looks after it, and what is silenced.")
 app.add_typer(user.app, name="user", help="Accounts of the review console.")
 
 

@@ -4,7 +4,6 @@ What belongs here: the commands. What does not: the registry (`resources/registr
 their words (`aios_core/lifecycle/page.py`).
 """
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True)
 
 SHOWN = (CHAMPION, LAST_GOOD, CANARY, SHADOW, "candidate")
+
+SHOWN_MISTAKES = 25
 
 Name = Annotated[str, typer.Argument(help="The model; by default it is called like its automation.")]
 Version = Annotated[int, typer.Argument(min=1, help="Its version.")]
@@ -84,6 +85,53 @@ def gate(name: Name, version: Version, json: output.AsJson = False) -> None:
         output.table(gate_rows(found), columns=("guard", "state", "value", "limit", "why"), empty="no guard")
     if not found.passed:
         raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    name: Name,
+    version: Annotated[int | None, typer.Argument(min=1, help="Default: the champion.")] = None,
+    json: output.AsJson = False,
+) -> None:
+    """Show what a version goes by queue by queue, where it errs more than elsewhere, and what it takes for what.
+
+    Errors are of the held-back tickets, scored by a fit that never saw them. Training writes all of it into the version; of an older
+    version it is made now, as far as its files tell. The console shows the same at /models/NAME/versions/VERSION, with the tickets.
+
+    aios model explain customer_escalations 3 --json
+    """
+    from aios_core.explanation.page import mistake_rows, segment_rows, summary, term_rows
+    from resources.explanations import Explanations
+    from resources.lake import Lake
+    from resources.registry import Registry, UnknownModel
+
+    of = deployment()
+    with context.database(of) as database:
+        lake = Lake(of.lake_url)
+        registry = Registry(database, lake=lake)
+        number = version or registry.current(name=name) or 0
+        found = Explanations(database, lake=lake, registry=registry, accelerator=of.accelerator).version(name, number)
+    if found is None:
+        raise UnknownModel(
+            f"model {name} version {number} was made before held-back tickets were kept, so nothing is known of its mistakes; "
+            "train again, and explain the new version"
+        )
+    if json:
+        output.as_json({"model": name, "version": number} | found.as_json())
+        return
+    output.say(summary(found))
+    for each in found.importances:
+        output.say(each.told)
+        output.table(term_rows(each), columns=("queue", "goes by"), empty="")
+    columns = ("by", "segment", "rows", "wrong", "error", "95% interval", "against the whole")
+    output.table(segment_rows(found.segments), columns=columns, empty="")
+    output.table(
+        mistake_rows(found.confusion.mistakes(SHOWN_MISTAKES)),
+        columns=("right", "predicted", "tickets", "of that queue"),
+        empty="no mistake",
+    )
+    for note in found.notes:
+        output.note(note)
 
 
 @app.command()
@@ -165,11 +213,17 @@ def promote(
     with _gatekeeper(name) as (keeper, registry):
         if alias not in (CHAMPION, CANARY, SHADOW):
             registry.move(
-                name=name, alias=alias, version=version, actor=_actor(), reason=reason, evidence={}, now=context.now()
+                name=name,
+                alias=alias,
+                version=version,
+                actor=context.actor(),
+                reason=reason,
+                evidence={},
+                now=context.now(),
             )
             _say({"model": name, "alias": alias, "version": version}, json)
             return
-        moved = keeper.move(version, alias=alias, actor=_actor(), reason=reason, now=context.now(), force=force)
+        moved = keeper.move(version, alias=alias, actor=context.actor(), reason=reason, now=context.now(), force=force)
     told: dict[str, object] = {"model": name, "alias": alias, "version": version}
     _say(told | {"forced_past": list(moved.against), "freed_queues": list(moved.freed)}, json)
 
@@ -186,7 +240,13 @@ def withdraw(
         version = registry.current(name=name, alias=alias)
         if version is not None:
             registry.withdraw(
-                name=name, alias=alias, version=version, actor=_actor(), reason=reason, evidence={}, now=context.now()
+                name=name,
+                alias=alias,
+                version=version,
+                actor=context.actor(),
+                reason=reason,
+                evidence={},
+                now=context.now(),
             )
     if json:
         output.as_json({"model": name, "alias": alias, "withdrawn": version})
@@ -200,16 +260,29 @@ def withdraw(
 def rollback(name: Name, reason: Reason, json: output.AsJson = False) -> None:
     """Point the champion back at the last good version, at once: no gate is asked. A canary ends with it.
 
+    It opens an incident, as a rollback by the judge does: a sensor then has the decisions of the version that was left made good.
+
     aios model rollback customer_escalations --reason "sends refunds to fraud"
     """
-    with context.registry() as registry:
-        version = registry.rollback(
+    from resources.incidents import roll_back
+    from resources.lake import Lake
+    from resources.ledger import Ledger
+    from resources.registry import Registry
+
+    of = deployment()
+    with context.database(of) as database:
+        registry = Registry(database, lake=Lake(of.lake_url), ledger=Ledger(database))
+        champion = registry.current(name=name)
+        version = roll_back(
+            database,
+            registry,
+            automation=name if champion is None else registry.get(name, champion).automation,
             name=name,
-            actor=_actor(),
             reason=reason,
             evidence={},
+            actor=context.actor(),
             now=context.now(),
-            accelerator=deployment().accelerator,
+            accelerator=of.accelerator,
         )
     _say({"model": name, "alias": CHAMPION, "version": version}, json)
 
@@ -261,10 +334,3 @@ def _say(told: dict[str, object], json: bool) -> None:
         output.note(f"forced past: {line}")
     if told.get("freed_queues"):
         output.note(f"automated again: {', '.join(map(str, told['freed_queues']))}")  # type: ignore[call-overload]
-
-
-def _actor() -> str:
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):  # a container's user without a name
-        return "cli"

@@ -28,7 +28,21 @@ from gateway.inference.lane import Room
 from gateway.inference.service import Inference
 from gateway.keys import Keys
 from gateway.metrics import Requests
-from gateway.pages import batches, cases, decisions, models, operations, overview, quarantine, reports, session
+from gateway.pages import (
+    alerts,
+    batches,
+    cases,
+    decisions,
+    explanations,
+    incidents,
+    knowledge,
+    models,
+    operations,
+    overview,
+    quarantine,
+    reports,
+    session,
+)
 from gateway.rendering import STATIC, Pages
 from gateway.security import Sessions
 from gateway.settings import FEWEST_WAITING, Settings
@@ -39,7 +53,21 @@ from resources.lake import Lake
 LOAD_SECONDS = 20.0  # models are awaited so long at the start
 COUNTS_SECONDS = 1.0
 PURGE_SECONDS = 3600.0
-PAGES = (operations, session, overview, cases, batches, decisions, quarantine, reports, models)
+PAGES = (
+    operations,
+    session,
+    overview,
+    cases,
+    batches,
+    decisions,
+    quarantine,
+    reports,
+    models,
+    explanations,
+    incidents,
+    alerts,
+    knowledge,
+)
 
 
 def create_app(
@@ -108,6 +136,8 @@ def create_app(
         pages=Pages(dagster_url=settings.deployment.dagster_url, deployment=settings.deployment.name),
         requests=requests,
         clock=clock,
+        explanations=_explanations(opened, storage, settings),
+        knowledge=_knowledge(opened, storage),
     )
     app.state.hall = hall
     app.state.inference = inference
@@ -134,6 +164,30 @@ def _decider(database: Database, hall: Hall, settings: Settings, clock: Callable
         return Decider(database, hall=hall, declarations=Declarations(folders), clock=clock)
 
     return lambda asked: made().decide(asked)
+
+
+def _explanations(database: Database, lake: Lake, settings: Settings) -> Callable[[], Any]:
+    """Made when first asked for: it brings models and the policy engine along."""
+
+    @cache
+    def made() -> Any:
+        from resources.explanations import Explanations
+
+        return Explanations(database, lake=lake, accelerator=settings.deployment.accelerator)
+
+    return made
+
+
+def _knowledge(database: Database, lake: Lake) -> Callable[[], Any]:
+    """Made when first asked for, and one for all: it keeps the index and its encoder in memory."""
+
+    @cache
+    def made() -> Any:
+        from resources.knowledge_index import KnowledgeSearch
+
+        return KnowledgeSearch(database, lake)
+
+    return made
 
 
 async def _keep_counts(requests: Requests) -> None:

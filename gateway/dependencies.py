@@ -6,7 +6,7 @@ What belongs here: FastAPI dependencies. What does not: the things themselves.
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 from fastapi import Depends, Form, Request
@@ -21,6 +21,10 @@ from resources.lake import Lake
 from resources.reviews import ReviewStore
 from resources.users import User, UserStore
 
+if TYPE_CHECKING:
+    from resources.explanations import Explanations
+    from resources.knowledge_index import KnowledgeSearch
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
@@ -33,6 +37,8 @@ class Services:
     pages: Pages
     requests: Requests
     clock: Callable[[], datetime]
+    explanations: Callable[[], "Explanations"]
+    knowledge: Callable[[], "KnowledgeSearch"]
 
     @property
     def reviews(self) -> ReviewStore:

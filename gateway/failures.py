@@ -19,9 +19,11 @@ from gateway.dependencies import Forbidden, SignInNeeded
 from gateway.edge import is_machine
 from gateway.refusals import Refused
 from gateway.rendering import Pages
+from resources.alerts import UnknownAlert
+from resources.monitoring import UnknownIncident
 from resources.reviews import UnknownBatch
 
-NOT_FOUND = (UnknownCase, UnknownBatch, UnknownDecision)
+NOT_FOUND = (UnknownCase, UnknownBatch, UnknownDecision, UnknownIncident, UnknownAlert)
 NO_DATABASE = "The database can't be reached. Nothing was changed; try again."
 
 

@@ -27,6 +27,9 @@ GAUGES = {
     "aios_outbox_pending": "Actions waiting to be sent.",
     "aios_quarantine_open": "Quarantined records not replayed or dropped.",
     "aios_incidents_open": "Open incidents by remedy.",
+    "aios_alerts_firing": "Firing alerts by rule and severity.",
+    "aios_alerts_looked_at_seconds": "When the signals were looked at last, as seconds since 1970: old means that nobody looks.",
+    "aios_alert_messages": "Messages about alerts that wait or were given up, by state.",
 }
 HTTP_COUNT, HTTP_SECONDS = "aios_http_requests_total", "aios_http_request_seconds"
 BATCH_ROWS, SWAPS, LOAD_FAILURES = "aios_infer_batch_rows", "aios_model_swaps_total", "aios_model_load_failures_total"

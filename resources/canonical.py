@@ -14,11 +14,14 @@ from psycopg import Connection
 
 from aios_core.automation import Automation
 from aios_core.canonical.batch import Batch, Landed, Refusal, map_batch
+from aios_core.canonical.entities import Contact, Customer, Ticket
 from aios_core.canonical.mapper import objects_of
+from aios_core.synthetic import is_marked, namespace
 from resources import canonical_reads as reads
 from resources.canonical_writes import write_entities
 from resources.database import Database
 from resources.landing import land_one, lock_stream
+from resources.probes import probe_tickets
 from resources.quarantine import Entry, Failure, Returning, close_entries, put_entries
 
 if TYPE_CHECKING:
@@ -67,7 +70,9 @@ class CanonicalStore:
             if not landed:
                 return Progress(last_landing_id=position)
             batch = map_batch(automation, source=source, object=object, records=landed)
-            progress = _write(connection, automation.name, source, object, batch)
+            ordinary, marked = _parted(connection, automation.name, batch)
+            progress = _write(connection, automation.name, source, object, ordinary)
+            write_entities(connection, namespace(automation.name), marked)
             last = landed[-1].landing_id
             _move(connection, automation.name, source, object, last)
         return progress + Progress(read=len(landed), last_landing_id=last)
@@ -203,6 +208,23 @@ def _landed_after(
     return landed
 
 
+def _parted(
+    connection: Connection, automation: str, batch: Batch
+) -> tuple[Batch, list[tuple[Landed, Ticket | Contact | Customer]]]:
+    """(the batch without marked tickets, those): marked tickets are canonical under a name of their own, so no statistic finds them."""
+    tickets = [entity.ticket_id for _, entity in batch.entities if isinstance(entity, Ticket)]
+    probes = probe_tickets(connection, automation, tickets) if tickets else set()
+    marked = [
+        pair
+        for pair in batch.entities
+        if isinstance(pair[1], Ticket) and (is_marked(pair[1].tags) or pair[1].ticket_id in probes)
+    ]
+    if not marked:
+        return batch, []
+    aside = {landed.landing_id for landed, _ in marked}
+    return Batch([pair for pair in batch.entities if pair[0].landing_id not in aside], batch.refusals), marked
+
+
 def _write(connection: Connection, automation: str, source: str, object: str, batch: Batch) -> Progress:
     written = write_entities(connection, automation, batch.entities)
     refusals = [*batch.refusals, *written.refusals]
@@ -246,7 +268,9 @@ def _replay_group(
         (_really_landed(connection, automation.name, source, object, record), entity)
         for record, entity in batch.entities
     ]
-    written = write_entities(connection, automation.name, entities)
+    ordinary, marked = _parted(connection, automation.name, Batch(entities))
+    written = write_entities(connection, automation.name, ordinary.entities)
+    write_entities(connection, namespace(automation.name), marked)
     taken = {r.landed.correlation_id + r.landed.version: r for r in written.refusals}
     failures = [_failure(keyed[r.landed.landing_id], r) for r in batch.refusals]
     passed = []

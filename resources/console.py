@@ -14,6 +14,7 @@ from psycopg.rows import DictRow, dict_row
 
 from aios_core.decisions.model import UnknownDecision
 from aios_core.decisions.record import decode_number, parse
+from resources.corrected import corrections_of
 from resources.database import Database
 
 
@@ -156,6 +157,7 @@ class ConsoleViews:
                     *same_ticket,
                     decision.decision_id,
                 ),
+                **corrections_of(conn, decision.decision_id),
             }
 
     def search(self, query: str, *, limit: int = 50) -> list[DictRow]:
@@ -297,6 +299,18 @@ class ConsoleViews:
                 "aios_incidents_open": _rows(
                     conn,
                     "select automation, remedy, count(*) as value from incidents where closed_at is null group by 1, 2",
+                ),
+                "aios_alerts_firing": _rows(
+                    conn,
+                    "select automation, rule, severity, count(*) as value from alerts where state = 'firing' group by 1, 2, 3",
+                ),
+                "aios_alerts_looked_at_seconds": _rows(
+                    conn, "select automation, extract(epoch from looked_at)::float8 as value from alert_looks"
+                ),
+                "aios_alert_messages": _rows(
+                    conn,
+                    "select automation, channel, state, count(*) as value from alert_deliveries"
+                    " where state in ('pending', 'dead') group by 1, 2, 3",
                 ),
             }
 

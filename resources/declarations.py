@@ -15,7 +15,14 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from aios_core.automation import Automation, FileSource, SalesforceSource, ZendeskSource
+from aios_core.automation import (
+    ArticleFolder,
+    Automation,
+    FileSource,
+    HelpCenterSource,
+    SalesforceSource,
+    ZendeskSource,
+)
 from aios_core.errors import ConfigurationError, DeclarationError
 
 COMPONENT = "aios_assets.automation.AutomationComponent"
@@ -25,6 +32,7 @@ TEMPLATES = Path(__file__).parent / "templates" / "automation"
 TOP_LEVEL = ("type", "attributes", "requirements", "template_vars_module", "post_processing")
 KINDS = ("linear_text", "encoder", "cascade", "tabular", "onnx")
 SOURCES: dict[str, type[BaseModel]] = {"zendesk": ZendeskSource, "salesforce": SalesforceSource, "file": FileSource}
+ARTICLES: dict[str, type[BaseModel]] = {"zendesk_help_center": HelpCenterSource, "folder": ArticleFolder}
 # the sandbox's world begins about 30 days before today
 SCAFFOLD_DAYS = 60
 
@@ -277,12 +285,13 @@ def _say(item: Any, path: str) -> str:
     if kind == "missing":
         return f"{at}`{key}` is missing; add it"
     if kind == "union_tag_not_found":
-        return f"{at}`connector` is missing; add one of {', '.join(SOURCES)}"
+        return f"{at}`connector` is missing; add one of {', '.join(_connectors(loc))}"
     if kind == "union_tag_invalid":
         tag = item["ctx"]["tag"]
         if loc and loc[-1] == "model":
             return f"{at}unknown kind `{tag}`{_meant(tag, KINDS)}; there are: {', '.join(KINDS)}"
-        return f"{at}unknown connector `{tag}`{_meant(tag, SOURCES)}; there are: {', '.join(SOURCES)}"
+        known = _connectors(loc)
+        return f"{at}unknown connector `{tag}`{_meant(tag, known)}; there are: {', '.join(known)}"
     if key == "[key]":
         return f"{at}`{item['input']}` can't be a name here; use lower-case letters, digits and _, a letter first"
     message = item["msg"].removeprefix("Value error, ")
@@ -298,12 +307,17 @@ def _say(item: Any, path: str) -> str:
     return f"{at}{message}{shown}"
 
 
+def _connectors(loc: Location) -> Iterable[str]:
+    """The connectors that a source at a pydantic location may have."""
+    return ARTICLES if "knowledge" in loc else SOURCES
+
+
 def _allowed(loc: Location) -> set[str]:
     """The keys that the model at a pydantic location knows."""
     model: Any = Automation
     for step in loc:
-        if step in SOURCES:
-            model = SOURCES[str(step)]
+        if step in SOURCES or step in ARTICLES:
+            model = (SOURCES | ARTICLES)[str(step)]
         elif isinstance(step, str) and not isinstance(model, tuple) and step in model.model_fields:
             model = _inner_model(model.model_fields[step].annotation)
         elif isinstance(model, tuple):

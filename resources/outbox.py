@@ -24,6 +24,7 @@ from aios_core.decisions.actions import OutboxAction
 from aios_core.decisions.delivery import Settlement, settle
 from aios_core.decisions.model import UNKNOWN_QUEUE
 from aios_core.errors import PermanentError, RetryableError
+from aios_core.synthetic import is_synthetic
 from resources.connectors.base import Connector, WriteResult
 from resources.database import Database
 from resources.database import rows as read_rows
@@ -245,7 +246,7 @@ on conflict (case_id) do nothing
 
 def _to_review(conn: Connection[Any], automation: Automation, decisions: Sequence[str | None], now: datetime) -> None:
     wanted = [d for d in decisions if d is not None]
-    if wanted:
+    if wanted and not is_synthetic(automation.name):
         take_turns(conn, automation.name)
         conn.execute(_CASES, (UNKNOWN_QUEUE, now, wanted))
 

@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from aios_core.automation import Automation
 from aios_core.decisions.actions import actions_for
 from aios_core.decisions.model import UNKNOWN_QUEUE, Decision, DecisionError
+from aios_core.synthetic import is_synthetic
 from resources.ledger import DECISIONS, append
 from resources.outbox import NEWER_DECISION, enqueue, take_turns
 from resources.policy import revision_of
@@ -50,7 +51,7 @@ def record(
     standing, superseded = _supersede(conn, fresh)
     acting = [d for d in fresh if d.decision_id in standing]
     actions = enqueue(conn, automation, [a for d in acting for a in actions_for(d, automation)], now=now)
-    cases = _open_cases(conn, [d for d in acting if d.verdict == "review"], now)
+    cases = _open_cases(conn, [d for d in acting if d.verdict == "review" and not is_synthetic(d.automation)], now)
     append(
         conn,
         automation=automation.name,

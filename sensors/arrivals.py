@@ -4,6 +4,8 @@ import dagster as dg
 
 from aios_assets import jobs
 from aios_assets.canonical import blocked
+from aios_assets.synthetic import declared_by
+from aios_core.synthetic import twin
 from resources.canonical import CanonicalStore
 from resources.database import Database
 from resources.declarations import Declared
@@ -15,7 +17,9 @@ def build(declared: Declared) -> list[dg.SensorDefinition]:
     automation = declared.automation
 
     def decide(database: Database) -> list[Request]:
-        return score_undecided(CanonicalStore(database).undecided_days(automation=automation))
+        store = CanonicalStore(database)
+        marked = store.undecided_days(automation=twin(automation)) if declared_by(declared) else []
+        return score_undecided([*store.undecided_days(automation=automation), *marked])
 
     return [
         sensor(

@@ -3,13 +3,15 @@
 import dagster as dg
 
 from resources.declarations import Declared
-from sensors import arrivals, decided, remedies, retraining, reviews, rollout, schedules
+from sensors import alerts, arrivals, decided, remedies, retraining, reviews, rollout, schedules
 
 
 def build(declared: Declared) -> dg.Definitions:
     return dg.Definitions(
         schedules=schedules.build(declared),
         sensors=[
-            s for stage in (arrivals, reviews, decided, remedies, retraining, rollout) for s in stage.build(declared)
+            s
+            for stage in (arrivals, reviews, decided, remedies, retraining, rollout, alerts)
+            for s in stage.build(declared)
         ],
     )

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from aios_assets import jobs
+from resources import clock
 from resources.database import Database
 from resources.declarations import Declared
 from resources.reviews import ReviewStore
@@ -14,7 +15,7 @@ def build(declared: Declared) -> list[dg.SensorDefinition]:
     name = declared.automation.name
 
     def decide(database: Database) -> list[Request]:
-        return collect_finished(ReviewStore(database).finished_batches(automation=name))
+        return collect_finished(ReviewStore(database).finished_batches(automation=name, now=clock.now()))
 
     return [
         sensor(

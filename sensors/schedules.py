@@ -17,6 +17,30 @@ def build(declared: Declared) -> list[dg.ScheduleDefinition]:
         _schedule(declared, jobs.TRAIN, automation.schedules.train, "Trains on the outcomes known by now."),
         _schedule(declared, jobs.ASSESS, automation.schedules.judge, "Judges the champion by the outcomes known now."),
         _schedule(declared, jobs.REVIEW, automation.review.schedule, "Groups waiting cases into review batches."),
+        _schedule(
+            declared, jobs.CHALLENGE, automation.schedules.challenge, "Hears champion and challenger, once a day."
+        ),
+        *_synthetic(declared),
+        *_knowledge(declared),
+    ]
+
+
+def _synthetic(declared: Declared) -> list[dg.ScheduleDefinition]:
+    minutes = declared.automation.synthetic.every_minutes
+    if minutes is None:
+        return []
+    return [_schedule(declared, jobs.SYNTHETIC, f"*/{minutes} * * * *", "Sends a marked ticket the whole way.")]
+
+
+def _knowledge(declared: Declared) -> list[dg.ScheduleDefinition]:
+    knowledge = declared.automation.knowledge
+    if knowledge is None:
+        return []
+    return [
+        _schedule(
+            declared, jobs.KNOWLEDGE, knowledge.read, "Reads articles and makes their index again where they changed."
+        ),
+        _schedule(declared, jobs.GAPS, knowledge.gaps, "Finds the questions that no article answers, once a day."),
     ]
 
 

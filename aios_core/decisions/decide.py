@@ -30,11 +30,13 @@ def decide(
     rules: Rules,
     policy: Policy,
     day_of: date | Callable[[datetime], date] | None = None,
+    corrects: Mapping[Key, str] | None = None,
 ) -> list[Decision]:
     """One decision for each ticket version in `features`, in its order; a version that comes twice is decided once.
 
     `scores` may have other rows and another order, and None or a missing row means that there is no score. `day_of` is the
-    day partition of all rows, or how to get it from a ticket's creation; by default its UTC day.
+    day partition of all rows, or how to get it from a ticket's creation; by default its UTC day. `corrects` names, for a ticket, the
+    decision that this one is made instead of.
     """
     known = feature_rows(features)
     _require(features)
@@ -43,7 +45,9 @@ def decide(
     proposals = [propose(row, scored.get(key_of(row)), rules) for row in rows]
     answers = ask(policy, [p.facts for p in proposals])
     return [
-        _conclude(known, row, proposal, answer, rules, _day(day_of, row["created_at"]))
+        _conclude(
+            known, row, proposal, answer, rules, _day(day_of, row["created_at"]), (corrects or {}).get(key_of(row))
+        )
         for row, proposal, answer in zip(rows, proposals, answers, strict=True)
     ]
 
@@ -55,6 +59,7 @@ def _conclude(
     answer: Mapping[str, Any],
     rules: Rules,
     day: date,
+    corrected: str | None,
 ) -> Decision:
     final = _obey(proposal, answer)
     identity = {
@@ -67,7 +72,7 @@ def _conclude(
         "policy_revision": rules.policy_revision,
     }
     name = decision_id(**identity)
-    reason = "; ".join(final.sentences)
+    reason = "; ".join((*final.sentences, *([f"corrects decision {corrected}"] if corrected else [])))
     record = {
         "format": FORMAT,
         "decision_id": name,
@@ -86,6 +91,7 @@ def _conclude(
         "rule": final.rule,
         "reason": reason,
         "audit": final.audit,
+        **({"corrects": corrected} if corrected else {}),
     }
     return Decision(
         decision_id=name,

@@ -87,9 +87,14 @@ def encode_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def decode_row(columns: Sequence[Sequence[str]], values: Mapping[str, Any]) -> pa.Table:
     """The one-row feature table that `encode_row` came from."""
+    return decode_rows(columns, [values])
+
+
+def decode_rows(columns: Sequence[Sequence[str]], rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """The feature table that several `encode_row` came from, all with the same columns."""
     try:
         fields = [pa.field(name, _TYPES[kind]) for name, kind in columns]
-        arrays = [pa.array([_decoded(values[name], kind)], type=_TYPES[kind]) for name, kind in columns]
+        arrays = [pa.array([_decoded(row[name], kind) for row in rows], type=_TYPES[kind]) for name, kind in columns]
     except (KeyError, ValueError, TypeError, pa.ArrowException) as error:
         raise DecisionError(f"the decision record's feature row can't be read: {error!r}") from error
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))

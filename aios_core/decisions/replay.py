@@ -51,10 +51,12 @@ def replay(record: bytes, *, score: Scorer | None, policy: Policy) -> Replay:
         day = date.fromisoformat(content["day"])
         recorded = recorded_score(content)
         table = decode_row(content["ticket"]["columns"], content["ticket"]["values"])
+        key = (content["source"], content["ticket_id"], content["ticket_version"])
     except (KeyError, TypeError, ValueError) as error:
         raise DecisionError(f"decision {content.get('decision_id')}: the record is incomplete: {error!r}") from error
     scores = recorded if score is None or recorded is None else score(table)
-    again = decide(table, scores, rules=rules, policy=policy, day_of=day)[0].record
+    corrects = {key: content["corrects"]} if "corrects" in content else None
+    again = decide(table, scores, rules=rules, policy=policy, day_of=day, corrects=corrects)[0].record
     return Replay(identical=again == record, record=again, differences=tuple(_differences(content, parse(again))))
 
 

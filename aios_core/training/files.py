@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from aios_core.automation import Automation
 from aios_core.lifecycle.evaluation import EVALUATION_FILE, evaluation_bytes
+from aios_core.monitoring.reference import REFERENCE_SKETCH_FILE
 from aios_core.scoring.engine import OpenSession
 from aios_core.scoring.golden import GOLDEN_FILE, PROBABILITIES
 from aios_core.scoring.model import FORMAT, MANIFEST_FILE, ScoringModel
@@ -24,7 +25,7 @@ from aios_core.training.assess import Assessed
 from aios_core.training.card import card, card_markdown
 from aios_core.training.golden import golden_rows
 from aios_core.training.plots import calibration_plot
-from aios_core.training.reference import reference_parquet
+from aios_core.training.reference import reference_parquet, reference_sketch
 
 CARD_FILE, CARD_TEXT, PLOT_FILE, REFERENCE_FILE = "card.json", "card.md", "calibration.png", "reference.parquet"
 
@@ -50,6 +51,7 @@ def version_files(
         CARD_TEXT: card_markdown(content).encode(),
         PLOT_FILE: calibration_plot(assessed.reliability, assessed.operating_curve),
         REFERENCE_FILE: reference_parquet(assessed),
+        REFERENCE_SKETCH_FILE: reference_sketch(assessed),
         EVALUATION_FILE: evaluation_bytes(assessed.evaluation),
     }
     files[MANIFEST_FILE] = as_json(

@@ -40,10 +40,14 @@ class Trained:
 
 def train(task: Task) -> Trained:
     """Fit, assess, export and compare. Raises ModelError where there is too little to learn from."""
+    from aios_core.explanation.version import with_explanation
     from aios_core.training.files import with_golden
 
     trained = TRAINERS[task.automation.model.kind](task)
-    return replace(trained, files=with_golden(trained.files, task.features, task.open_session))
+    files = with_golden(trained.files, task.features, task.open_session)
+    task.progress("explaining: what it goes by, and where it errs")
+    tier = task.automation.lifecycle.tier
+    return replace(trained, files=with_explanation(files, task.features, task.open_session, tier=tier))
 
 
 def _linear_text(task: Task) -> Trained:

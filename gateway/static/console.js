@@ -79,6 +79,27 @@
     input.addEventListener("blur", mark);
   }
 
+  // Parts that cost something to make come after the page, once they are seen; without this script a link leads to them. A reviewer
+  // who goes on to the next case within half a second asks for none.
+  for (const part of document.querySelectorAll("[data-load]")) {
+    const fold = part.closest("details");
+    let asked = false;
+    const load = async () => {
+      if (asked || (fold && !fold.open)) return;
+      asked = true;
+      part.setAttribute("aria-busy", "true");
+      try {
+        const answer = await fetch(part.dataset.load);
+        if (answer.ok && !answer.redirected) part.innerHTML = await answer.text();
+      } catch {
+        asked = false; // the link stays, and opening the fold again asks again
+      }
+      part.removeAttribute("aria-busy");
+    };
+    if (fold) fold.addEventListener("toggle", load);
+    setTimeout(load, 500);
+  }
+
   for (const time of document.querySelectorAll("time[datetime]")) {
     const moment = new Date(time.dateTime);
     if (!Number.isNaN(moment.getTime())) time.title += `\n${moment.toLocaleString()} here`;

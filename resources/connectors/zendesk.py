@@ -77,6 +77,36 @@ class ZendeskConnector:
             results |= self._write_round({i: actions[i] for i in indices})
         return [results[i] for i in range(len(actions))]
 
+    def create(self, *, subject: str, body: str, tags: Sequence[str], external_id: str) -> str:
+        """A new ticket's id. Zendesk gives the same ticket to the same idempotency key within two hours."""
+        ticket = {"subject": subject, "comment": {"body": body}, "tags": list(tags), "external_id": external_id}
+        body_of = self._http.request(
+            "POST",
+            "/api/v2/tickets.json",
+            json={"ticket": ticket},
+            headers={"Idempotency-Key": external_id},
+            repeatable=False,
+        )
+        made = body_of.get("ticket")
+        if not isinstance(made, dict) or "id" not in made:
+            raise SourceMalformed(
+                "zendesk: a ticket was made and its id not said; it is found again by its external id"
+            )
+        return str(made["id"])
+
+    def tags_of(self, ticket_id: str) -> tuple[str, ...] | None:
+        """A ticket's tags now; None where there is no such ticket."""
+        ticket = self._show(ticket_id)
+        return None if ticket is None else tuple(ticket.get("tags") or ())
+
+    def delete(self, ticket_id: str) -> None:
+        """Gone afterwards, whether it was there or not."""
+        try:
+            self._http.request("DELETE", f"/api/v2/tickets/{ticket_id}.json")
+        except SourceRefused as error:
+            if error.status != 404:
+                raise
+
     def check(self) -> str:
         """Who we are there, and which declared queues have no group."""
         user = self._http.get("/api/v2/users/me.json").get("user") or {}

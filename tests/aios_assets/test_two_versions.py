@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aios_assets import decisions, monitoring
+from aios_assets import decisions, watched_days
 from aios_core.lifecycle.evaluation import keys_of
 from tests.aios_core.decisions.making import features, score, ticket
 
@@ -53,7 +53,7 @@ def test_every_ticket_is_decided_once_under_its_own_version_with_its_score_at_ha
     seen = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decisions, "ROWS_AT_ONCE", at_once)
-        pieces = list(decisions._pieces(store, "care", [DAY + timedelta(days=n) for n in range(len(versions))]))
+        pieces = list(decisions.pieces(store, "care", [DAY + timedelta(days=n) for n in range(len(versions))]))
     for version, rows, scores in pieces:
         assert rows.num_rows <= at_once
         assert version == 0 or set(scores.column("model_version").to_pylist()) <= {version}
@@ -66,11 +66,11 @@ def test_every_ticket_is_decided_once_under_its_own_version_with_its_score_at_ha
 
 def test_without_any_score_a_day_is_decided_without_a_model():
     store, _ = lake([[None, None]])
-    [(version, rows, scores)] = decisions._pieces(store, "care", [DAY])
+    [(version, rows, scores)] = decisions.pieces(store, "care", [DAY])
     assert (version, rows.num_rows, scores) == (0, 2, None)
 
 
 def test_drift_of_a_shared_day_is_that_of_the_version_that_scored_most_of_it():
     store, _ = lake([[2, 1, 1, 2, 1]])
-    version, rows = monitoring._day(store, "care", DAY)
+    version, rows = watched_days.scored_rows(store, "care", DAY)
     assert (version, rows.num_rows) == (1, 3)

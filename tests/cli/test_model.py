@@ -66,6 +66,8 @@ def test_promote_goes_past_the_gate_or_says_why_not_and_how_to_insist(aios: Aios
     promoted = aios("model", "promote", "triage", "2", "--reason", "as good, and newer")
     assert (promoted.exit_code, promoted.stdout) == (0, "triage: champion is version 2\n")
     assert told(aios, "rollback", "triage", "--reason", "people complain")["version"] == 1
+    [incident] = json.loads(aios("incident", "list", "--json").stdout)
+    assert (incident["remedy"], incident["reason"]) == ("rollback", "people complain")
 
 
 def test_history_tells_who_moved_what_and_why_and_where_it_pointed_at_a_time(aios: Aios, desk: Triage) -> None:

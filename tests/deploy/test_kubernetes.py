@@ -177,7 +177,7 @@ def test_of_the_real_definitions_only_what_scores_asks_for_a_gpu_however_it_is_s
     assert "__ASSET_JOB" in executors
     # what only moves an alias or a mode needs no pod beside its run's
     in_process = {name.rpartition("__")[2] for name, executor in executors.items() if executor != "k8s"}
-    assert in_process == {"advance", "narrow", "rollback"}
+    assert in_process == {"advance", "narrow", "repair", "rollback"}
 
 
 def test_a_backfill_fans_out_by_days_where_the_deployment_says_so(kubernetes, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 
 from aios_core.monitoring.drift import ColumnDrift, Drift, Move
 from aios_core.monitoring.evidence import DriftDay
+from aios_core.monitoring.settled import settle
 from aios_core.monitoring.sketch import cuts_of, empty, sketch
 from resources.monitoring import MonitorStore, UnknownIncident
 
@@ -192,3 +193,45 @@ def test_a_retraining_is_asked_for_once_and_done_by_a_training_that_started_afte
     assert store.retraining_done(automation=NAME, started_at=NOW, now=NOW + timedelta(hours=2))
     assert store.pending_retraining(automation=NAME) is None
     assert store.request_retraining(automation=NAME, reason="again", now=NOW + timedelta(days=1)) != request
+
+
+def settled_of(rows):
+    cuts = cuts_of(QUEUES, classes=("billing", "fraud"))
+    table = pa.table({
+        "queue": ["billing", "fraud"] * rows,
+        "label": ["billing", "billing"] * rows,
+        "probabilities": [[0.9, 0.1], [0.2, 0.8]] * rows,
+    })  # fmt: skip
+    return cuts, sketch(cuts, table.drop_columns(["label"])), settle(cuts, table)
+
+
+def test_what_is_settled_of_a_day_and_what_is_behind_its_drift_come_back_with_it(store):
+    cuts, day, settled = settled_of(20)
+    found = drift()
+    for number in range(2):
+        store.save_day(
+            automation=NAME, day=DAY + timedelta(days=number), model_name=NAME, model_version=1, drift=found, sketch=day,
+            settled=settled, report=None, now=NOW,
+        )  # fmt: skip
+    parts = store.parts(cuts, automation=NAME, since=DAY, until=DAY + timedelta(days=2), model_version=1)
+    assert list(parts) == [DAY, DAY + timedelta(days=1)]
+    assert parts[DAY].settled.as_json() == settled.as_json()
+    assert parts[DAY].sketch.as_json() == day.as_json()
+    assert store.parts(CUTS, automation=NAME, since=DAY, until=DAY + timedelta(days=2), model_version=1) == {}
+    (kept, _) = store.days(automation=NAME, since=DAY)
+    assert kept.explained == {"kinds": [], "changed": [], "concept": None}
+
+
+def test_outcomes_that_came_later_replace_those_of_a_measured_day_and_make_no_day_of_their_own(store):
+    cuts, day, settled = settled_of(5)
+    store.save_day(
+        automation=NAME, day=DAY, model_name=NAME, model_version=1, drift=drift(), sketch=day, settled=None, report=None,
+        now=NOW,
+    )  # fmt: skip
+    for _ in range(2):
+        store.save_settled(automation=NAME, day=DAY, model_name=NAME, model_version=1, settled=settled)
+        store.save_settled(automation=NAME, day=DAY, model_name=NAME, model_version=2, settled=settled)
+    parts = store.parts(cuts, automation=NAME, since=DAY, until=DAY + timedelta(days=1), model_version=1)
+    assert parts[DAY].settled.rows == 10
+    assert len(store.days(automation=NAME, since=DAY)) == 1
+    assert store.parts(cuts, automation=NAME, since=DAY, until=DAY + timedelta(days=1), model_version=2) == {}

@@ -169,3 +169,34 @@ def test_a_shipped_policy_answers_every_kind_of_input(file: Path) -> None:
 )  # fmt: skip
 def test_the_example_policy_decides_as_it_says(changes: dict[str, Any], verdict: str, rule: str) -> None:
     assert ask(EXAMPLE.read_text(), **changes) == {"verdict": verdict, "rule": rule}
+
+
+DECIDES = HEAD + 'decision := {"verdict": input.proposed, "rule": "as_proposed"}\n'
+REMEDY = {"automation": "care", "remedy": "rollback", "queues": [], "champion": 2, "last_good": 1, "rollbacks": 0}
+
+
+def test_a_policy_may_say_something_of_remedies_or_nothing() -> None:
+    assert RegoPolicy(DECIDES).remedy(REMEDY) is None
+    text = (
+        DECIDES
+        + 'remedy := {"remedy": "narrow", "rule": "freeze", "queues": ["fraud"]} if input.remedy == "rollback"\n'
+    )
+    policy = RegoPolicy(text)
+    assert policy.remedy(REMEDY) == {"remedy": "narrow", "rule": "freeze", "queues": ["fraud"]}
+    assert policy.remedy(REMEDY | {"remedy": "none"}) is None
+    assert policy.ask([facts()]) == [{"verdict": "automate", "rule": "as_proposed"}]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ('"narrow"', "policy.rego:6: `remedy` is 'narrow'; it must be"),
+        ('{"remedy": "sell", "rule": "r"}', "one of none, rollback, narrow, stop"),
+        ('{"remedy": "stop"}', "it must be"),
+        ('{"remedy": "narrow", "rule": "r", "queues": "fraud"}', "`queues` of `remedy` is 'fraud'"),
+    ],
+)
+def test_a_wrong_answer_about_remedies_shows_when_the_policy_is_checked(answer: str, says: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        RegoPolicy(f"{DECIDES}remedy := {answer}\n").check()
+    assert says in str(caught.value)

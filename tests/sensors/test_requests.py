@@ -11,6 +11,7 @@ from sensors.requests import (
     monitor_decided,
     move_on,
     narrow,
+    repair,
     retrain,
     rollback,
     score_undecided,
@@ -103,3 +104,12 @@ def test_a_stage_is_looked_at_again_when_there_is_more_to_judge_it_by_and_every_
     assert look.config == {"stage": "canary", "version": 2}
     keys = {move_on("canary", version=2, tenths=t, hours=h)[0].run_key for t, h in [(9, 3), (8, 4)]}
     assert len(keys | {look.run_key}) == 3
+
+
+def test_each_rollback_with_something_to_make_good_is_a_repair_and_another_one_when_more_was_decided() -> None:
+    assert repair([]) == []
+    first, second = repair([(7, 100), (9, 3)])
+    assert (first.config, second.config) == ({"incident_id": 7}, {"incident_id": 9})
+    assert first.run_key != second.run_key
+    assert repair([(7, 100)])[0].run_key == first.run_key
+    assert repair([(7, 12)])[0].run_key != first.run_key

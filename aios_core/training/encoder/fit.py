@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from aios_core.automation import EncoderSettings, Training
 from aios_core.errors import ModelError
+from aios_core.explanation.neighbours import example_files
 from aios_core.scoring.encoder.runs import CPU_TOKENS, CUDA_TOKENS
 from aios_core.scoring.encoder.text import EMBEDDING, HEAD_FILE, MODEL_FILE, TextEncoder
 from aios_core.scoring.encoder.tokens import TOKENIZER_FILE, Tokens
@@ -66,13 +67,14 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittedEncoder:
-    """A fitted encoder with everything that export, parity and the card need."""
+    """A fitted encoder with everything that export, parity and the card need; `examples` are files to find similar tickets by."""
 
     settings: EncoderSettings
     prepared: Prepared
     classifier: Classifier
     head: Head
     assessed: Assessed
+    examples: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +149,7 @@ def fit_encoder(
         prepared=prepared,
         classifier=classifier,
         head=heads.head(classifier, centers, temperature=temperature, units=units),
+        examples=example_files(data.features, [data.classes[label] for label in data.labels], embeddings),
         assessed=assess(
             data,
             newest=newest,

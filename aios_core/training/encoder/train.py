@@ -29,7 +29,7 @@ SAME_LABELS = 0.995  # of a graph in smaller numbers, against float32
 OTHER_HARDWARE = 0.02  # by which golden probabilities may differ; older CPUs multiply 8-bit numbers with fewer digits
 LIMIT = (
     "It reads meaning by what its encoder learnt from other people's text; words and products that are new since then are "
-    "scored by what they resemble, and contributing terms are not known."
+    "scored by what they resemble, and what speaks for an answer is found by leaving words out, which is approximate."
 )
 
 Floats = npt.NDArray[np.float64]
@@ -60,7 +60,7 @@ def encoder_files(
         assessed,
         automation=automation,
         snapshot_id=snapshot_id,
-        own={**prepared.files(fitted.head), **_licences(folder)},
+        own={**prepared.files(fitted.head), **fitted.examples, **_licences(folder)},
         said={
             "inputs": ["text"],
             "encoder": {

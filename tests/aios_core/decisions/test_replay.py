@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aios_core.automation import Queue
 from aios_core.decisions.decide import decide
 from aios_core.decisions.model import DecisionError
-from aios_core.decisions.record import canonical, decode_row, encode_row, feature_rows, parse
+from aios_core.decisions.record import canonical, decode_row, decode_rows, encode_row, feature_rows, parse
 from aios_core.decisions.replay import replay
 from tests.aios_core.decisions.making import CLASSES, agree, features, rules, score, scores, ticket
 
@@ -53,6 +53,30 @@ def test_a_replay_scores_the_very_row_that_was_decided() -> None:
     assert replay(record, score=scorer, policy=agree).identical
     assert seen[1].schema.equals(original.schema)
     assert repr(seen[1].to_pylist()) == repr(original.to_pylist())  # repr: NaN is not equal to itself
+
+
+def test_a_correction_names_the_decision_it_is_made_instead_of_and_replays() -> None:
+    key = ("helpdesk", "1", "v1")
+    [plain] = decide(features([ticket()]), scores([score(ticket(), [0.98, 0.01, 0.01])]), rules=RULES, policy=agree)
+    [made] = decide(
+        features([ticket()]),
+        scores([score(ticket(), [0.98, 0.01, 0.01])]),
+        rules=RULES,
+        policy=agree,
+        corrects={key: "abc"},
+    )
+    assert parse(made.record)["corrects"] == "abc"
+    assert made.reason == f"{plain.reason}; corrects decision abc"
+    assert "corrects" not in parse(plain.record)  # what corrects nothing is written as it always was
+    assert replay(made.record, score=None, policy=agree).identical
+
+
+def test_recorded_rows_come_back_as_one_table() -> None:
+    table = features([ticket(1), ticket(2, crm_segment=None, crm_tenure_months=math.nan)])
+    known = feature_rows(table)
+    again = decode_rows(known.columns, [encode_row(row) for row in known.rows])
+    assert again.schema.equals(table.schema)
+    assert repr(again.to_pylist()) == repr(table.to_pylist())
 
 
 def test_another_score_shows_as_differences() -> None:
