@@ -14,11 +14,13 @@ from typing import Any
 
 import pyarrow as pa
 
+from aios_core.decisions.model import EVERY_QUEUE
 from aios_core.errors import ModelError
 from aios_core.lifecycle import evaluation
 from aios_core.lifecycle import gate as guards
 from aios_core.lifecycle.comparison import Comparison, ComparisonError, grouped
 from aios_core.lifecycle.gate import Gate, OpenIncident
+from aios_core.lifecycle.lifting import lifted
 from aios_core.lifecycle.states import CANARY, CHAMPION, SHADOW, out_of_order
 from aios_core.scoring.model import ScoringModel
 from aios_core.training.parity import Parity
@@ -116,7 +118,7 @@ class Gatekeeper:
         """Point `alias` at a version where its gate and the declared path allow it; `force` moves all the same and is recorded.
 
         `asked` is a gate that was asked just now, `more` further evidence. A champion that passed lifts what was narrowed because of
-        the one before. Raises GateClosed, with nothing moved, and what `Registry.move` raises.
+        the one before, where it is good now (`aios_core/lifecycle/lifting.py`). Raises GateClosed, with nothing moved, and what `Registry.move` raises.
         """
         if alias not in GUARDED:
             raise ModelError(f"alias {alias!r} is no stage of the gate; use one of {', '.join(GUARDED)}")
@@ -225,12 +227,20 @@ class Gatekeeper:
             return None
 
     def _lift(self, version: int, *, actor: str, now: datetime) -> tuple[str, ...]:
-        """Queues are narrowed because the version then deciding failed on them: a new one that passed the gate lifts that.
+        """Queues are narrowed because the version then deciding failed on them: a new one lifts that where it is good now.
 
         A stop stays until a person lifts it.
         """
-        name = self._automation.name
-        freed = MonitorStore(self._database).close_incidents(automation=name, remedy="narrow", actor=actor, now=now)
+        name, monitor = self._automation.name, MonitorStore(self._database)
+        held = [
+            i.queue or EVERY_QUEUE for i in monitor.incidents(automation=name, open_only=True) if i.remedy == "narrow"
+        ]
+        frozen = self.comparer.frozen(self._registry.get(self.name, version)) if held else None
+        if frozen is None:
+            return ()
+        answers = list(zip(frozen.column("queue").to_pylist(), frozen.column("label").to_pylist(), strict=True))
+        good = lifted(held, answers, limits=self._automation.monitoring)
+        freed = monitor.close_incidents(automation=name, remedy="narrow", queues=good, actor=actor, now=now)
         for queue in freed:
             ModeStore(self._database).set(
                 automation=name, queue=queue, mode="normal", reason=f"version {version} took over", actor=actor, now=now

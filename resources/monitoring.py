@@ -6,7 +6,7 @@ What belongs here: their rows. What does not: measuring and judging (`aios_core/
 Every method that writes may be called again with the same arguments and then changes nothing: Dagster runs steps twice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -236,16 +236,18 @@ class MonitorStore:
             )
             return closed.rowcount == 1
 
-    def close_incidents(self, *, automation: str, remedy: RemedyKind, actor: str, now: datetime) -> list[str]:
-        """Close all open incidents of one remedy; returns the queues they held (`*`: all), for their modes to be lifted.
+    def close_incidents(
+        self, *, automation: str, remedy: RemedyKind, queues: Sequence[str], actor: str, now: datetime
+    ) -> list[str]:
+        """Close the open incidents of one remedy that hold these queues (`*`: all); returns those that there were.
 
         A newly promoted version closes `narrow` in this way; `stop` is a person's to close.
         """
         with self._database.connection() as conn:
             rows = conn.execute(
                 "update incidents set closed_at = %s, closed_by = %s where automation = %s and remedy = %s and closed_at is null"
-                " returning coalesce(queue, '*')",
-                (now, actor, automation, remedy),
+                " and coalesce(queue, '*') = any(%s) returning coalesce(queue, '*')",
+                (now, actor, automation, remedy, list(queues)),
             ).fetchall()
         return sorted({row[0] for row in rows})
 

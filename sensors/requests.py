@@ -5,12 +5,14 @@ state, which the shell beside them does.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from aios_core.monitoring.verdict import Remedy
+
+DAY, EARLY = timedelta(days=1), timedelta(hours=4)  # a day's outcomes are there some hours before the day is over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +53,16 @@ def monitor_decided(days: Sequence[tuple[date, int]]) -> list[Request]:
     return [Request(run_key=f"monitor:{first}:{last}:{decided}", first_day=first, last_day=last)]
 
 
-def retrain(pending: int | None) -> list[Request]:
-    """The id of an open retraining request becomes one training run."""
-    return [] if pending is None else [Request(run_key=f"retrain:{pending}")]
+def retrain(pending: int | None, *, held: Mapping[int, datetime], now: datetime) -> list[Request]:
+    """The id of an open retraining request becomes one training run; so does each day on which queues are still held.
+
+    `held` are the open incidents that hold them, with when each was opened: only a version that has learnt enough of what changed
+    lifts them.
+    """
+    if pending is not None:
+        return [Request(run_key=f"retrain:{pending}")]
+    days = {incident: int((now - opened + EARLY) / DAY) for incident, opened in held.items()}
+    return [Request(run_key=f"retrain:held:{i}:{n}") for i, n in sorted(days.items())[:1] if n > 0]
 
 
 def rollback(found: Remedy, *, assessment: int, champion: int) -> list[Request]:

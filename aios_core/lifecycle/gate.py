@@ -161,7 +161,7 @@ def latency(p95_ms: float | None, *, limit_ms: float) -> Guard:
 def incidents(opened: Sequence[OpenIncident], *, registered_at: datetime) -> Guard:
     """No open incident, but those that this version is the answer to: it was made after they opened, and none is a stop.
 
-    Narrowing asks for a retraining and is lifted by the version that comes of it, and what follows a rollback may be promoted
+    Narrowing asks for a retraining and is lifted by a version that is good enough, and what follows a rollback may be promoted
     again; a stop is lifted by a person only.
     """
     blocking = sorted({i.kind for i in opened if i.kind == "stop" or i.opened_at >= registered_at})

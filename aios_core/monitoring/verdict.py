@@ -29,8 +29,9 @@ must prove it at 5 % divided by the number of queues looked at, or the judge wou
 the whole is proven, 5 % each are enough to say which queues explain it. A point estimate below the limit is never enough:
 fifty outcomes scatter by six points.
 
-Nothing is lifted here. Narrowed queues return to normal when a newly promoted version takes over or a person lifts them; a
-stop is lifted by a person only. The automation's policy may make a remedy more careful (`careful.py`), never less.
+Nothing is lifted here. Narrowed queues return to normal when a newly promoted version is good on them now
+(`aios_core/lifecycle/lifting.py`) or a person lifts them; a stop is lifted by a person only. The automation's policy may
+make a remedy more careful (`careful.py`), never less.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def _why_back(evidence: Evidence, champion: ModelQuality, limits: Monitoring, *,
     last_good = evidence.last_good
     if last_good is None:
         return ""
-    if last_good.overall.rows >= _enough(limits) and unfit(last_good.overall, limits=limits):
+    if last_good.overall.rows >= enough(limits) and unfit(last_good.overall, limits=limits):
         return ""  # no way back
     if reason := broken(evidence, limits=limits):
         return reason
@@ -130,7 +131,7 @@ def _better(evidence: Evidence, last_good: ModelQuality, limits: Monitoring) -> 
 def _narrowing(evidence: Evidence, champion: ModelQuality, limits: Monitoring) -> tuple[tuple[str, ...], str]:
     """Queues that should be with people on this evidence, and why; no queues where all is well."""
     whole = unfit(champion.overall, limits=limits)
-    automated = evidence.automated.rows >= _enough(limits) and unfit(evidence.automated, limits=limits, automated=True)
+    automated = evidence.automated.rows >= enough(limits) and unfit(evidence.automated, limits=limits, automated=True)
     bad = _unfit_queues(evidence, champion, limits, explaining=whole or automated)
     if not bad and not whole and not automated:
         fine = f"Accuracy {_told(champion.overall)}: not proven to be below {limits.min_accuracy:.0%}."
@@ -159,7 +160,7 @@ def _limit(limits: Monitoring) -> str:
     return f"{limits.min_accuracy:.0%}{also}"
 
 
-def _enough(limits: Monitoring) -> int:
+def enough(limits: Monitoring) -> int:
     """Fewest settled tickets from which a part of the window is judged."""
     return max(MIN_PART_OUTCOMES, limits.min_outcomes // PART_SHARE)
 
@@ -172,7 +173,7 @@ def _unfit_queues(
         (queue, tally, automated)
         for tallies, automated in ((champion.by_queue, False), (evidence.automated_by_queue, True))
         for queue, tally in sorted(tallies.items())
-        if tally.rows >= _enough(limits)
+        if tally.rows >= enough(limits)
     ]
     tests = 1 if explaining else len(looked)
     bad: dict[str, Tally] = {}

@@ -85,7 +85,7 @@ def test_a_queue_that_another_incident_holds_stays_with_people(database, store, 
 def test_only_what_a_person_lifted_makes_the_evidence_begin_anew(database, store, monitor):
     assert store.lifted_at("care") is None
     hold(database, monitor, "billing")
-    monitor.close_incidents(automation="care", remedy="narrow", actor="run:9", now=NOW)
+    monitor.close_incidents(automation="care", remedy="narrow", queues=["billing", "*"], actor="run:9", now=NOW)
     assert store.lifted_at("care") is None
     store.close(hold(database, monitor, "fraud"), actor="person:ada", why="w", now=NOW + HOUR)
     assert store.lifted_at("care") == NOW + HOUR

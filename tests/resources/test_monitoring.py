@@ -167,8 +167,13 @@ def test_a_promotion_closes_what_was_narrowed_and_tells_the_queues_but_not_a_sto
     incident(store, queue="billing")
     incident(store, queue="fraud")
     incident(store, "stop", None)
-    assert store.close_incidents(automation=NAME, remedy="narrow", actor="run:9", now=NOW) == ["billing", "fraud"]
-    assert store.close_incidents(automation=NAME, remedy="narrow", actor="run:9", now=NOW) == []
+    assert store.close_incidents(
+        automation=NAME, remedy="narrow", queues=["billing", "fraud"], actor="run:9", now=NOW
+    ) == ["billing", "fraud"]
+    assert (
+        store.close_incidents(automation=NAME, remedy="narrow", queues=["billing", "fraud"], actor="run:9", now=NOW)
+        == []
+    )
     (left,) = store.incidents(automation=NAME, open_only=True)
     assert (left.remedy, left.closed_by) == ("stop", None)
 

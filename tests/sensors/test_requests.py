@@ -1,7 +1,7 @@
 """The pure decisions of the sensors."""
 
 import json
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -19,6 +19,8 @@ from sensors.requests import (
 )
 
 MONDAY, TUESDAY, FRIDAY = date(2026, 11, 16), date(2026, 11, 17), date(2026, 11, 20)
+
+NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
 def test_nothing_undecided_starts_nothing() -> None:
@@ -55,9 +57,18 @@ def test_days_are_measured_again_when_their_decisions_changed() -> None:
 
 
 def test_an_open_request_trains_once() -> None:
-    assert retrain(None) == []
-    assert retrain(7) == retrain(7)
-    assert retrain(7) != retrain(8)
+    assert retrain(None, held={}, now=NOW) == []
+    assert retrain(7, held={}, now=NOW) == retrain(7, held={3: NOW}, now=NOW + timedelta(days=9))
+    assert retrain(7, held={}, now=NOW) != retrain(8, held={}, now=NOW)
+
+
+def test_while_queues_are_held_a_training_is_asked_for_once_a_day():
+    held = {5: NOW, 6: NOW + timedelta(days=2)}
+    assert retrain(None, held=held, now=NOW + timedelta(hours=19)) == []
+    hours = [retrain(None, held=held, now=NOW + timedelta(hours=hour)) for hour in range(20, 24 * 4 + 20)]
+    assert all(len(asked) == 1 for asked in hours)
+    assert len({asked[0].run_key for asked in hours}) == 4
+    assert retrain(None, held={}, now=NOW + timedelta(days=5)) == []
 
 
 @pytest.mark.parametrize("kind", ["none", "narrow", "stop"])
