@@ -14,4 +14,4 @@ def measure(workspace: Workspace, text: str) -> dict[str, Any]:
     rows = max(1, workspace.rows // SHARE)
     trained = max(400, min(MAX_TRAINED, workspace.rows // SHARE))
     found = measure_scoring(rows=rows, long_rows=0, text=text, train=trained, turns=3, sklearn=False)
-    return {**found, "seconds": round(rows / found["rows_per_s"], 3)}
+    return {**found, "seconds": round(rows / found["rows_per_s"], 6)}
