@@ -20,7 +20,7 @@ from aios_core.decisions.model import NO_MODEL, Decision, Rules, rules_for
 from aios_core.lifecycle.evaluation import KEY, keys_of
 from aios_core.monitoring.plots import confidence_histogram
 from aios_core.privacy.masking import mask
-from aios_core.scoring.model import EXPLAINED_KINDS
+from aios_core.scoring.model import EXPLAINED_KINDS, ScoringModel
 from aios_core.scoring.schema import TERMS, as_scores
 from resources import clock
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
@@ -92,11 +92,12 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         policy = RegoPolicy(declared.policy_text)
         modes = ModeStore(database.open()).current(automation.name)
         rules_of = cache(lambda version: rules_of_version(declared, registry, policy, modes, version=version))
+        explainer_of = cache(lambda version: _explainer(registry, automation.model_name, version))
         verdicts, new, actions, cases, shown = Counter[str](), 0, 0, 0, []
         confidences: list[float] = []
         for version, features, scores in pieces(source, automation.name, days):
             asking = without(features, settled)
-            explained = _explained(registry, automation.model_name, version, asking, scores)
+            explained = _explained(explainer_of(version), asking, scores)
             made = decide(asking, explained, rules=rules_of(version), policy=policy.ask)
             recorded = store.record(made, automation=automation, policy_text=declared.policy_text, now=clock.now())
             verdicts.update(d.verdict for d in made)
@@ -192,19 +193,22 @@ def without(features: pa.Table, settled: set[tuple[str, str, str]]) -> pa.Table:
     return features.filter(pa.array([key not in settled for key in keys], pa.bool_()))
 
 
-def _explained(
-    registry: Registry, name: str, version: int, features: pa.Table, scores: pa.Table | None
-) -> pa.Table | None:
+def _explainer(registry: Registry, name: str, version: int) -> ScoringModel | None:
+    """What names the terms behind this version's scores; None where its kind knows none, or there is no version."""
+    if version == NO_MODEL or registry.manifest(name=name, version=version)["kind"] not in EXPLAINED_KINDS:
+        return None
+    # terms need no accelerator, and where this runs there may be none
+    return registry.load(name=name, version=version, accelerator="cpu")
+
+
+def _explained(model: ScoringModel | None, features: pa.Table, scores: pa.Table | None) -> pa.Table | None:
     """The scores of these features with the terms behind them: what is decided on is explained, and nothing else is."""
-    if scores is None or not features.num_rows:
+    if model is None or scores is None or not features.num_rows:
         return scores
     scored = set(keys_of(scores))
     having = features.filter(pa.array([key in scored for key in keys_of(features)], pa.bool_()))
     own = _in_order(scores, having)
-    if registry.manifest(name=name, version=version)["kind"] not in EXPLAINED_KINDS:
-        return own
-    # terms need no accelerator, and where this runs there may be none
-    terms = registry.load(name=name, version=version, accelerator="cpu").terms(having, own, count=TERMS)
+    terms = model.terms(having, own, count=TERMS)
     return own if terms is None else own.append_column("terms", terms)
 
 

@@ -302,9 +302,10 @@ def _write_parquet(file: IO[bytes], schema: pa.Schema, batches: Iterable[pa.Reco
     rows = 0
     with pq.ParquetWriter(file, schema, **_layout(schema)) as writer:
         for table in _gathered(batches):
+            if rows:  # in pieces, while others work on the next: the end has little to wait for
+                _to_disk(file)
             writer.write_table(table, row_group_size=ROW_GROUP)
             rows += table.num_rows
-            _to_disk(file)  # in pieces, while others work on the next: the end has little to wait for
     return rows
 
 
