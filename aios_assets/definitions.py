@@ -39,7 +39,7 @@ def resources() -> dict[str, Any]:
         "database": database,
         "lake": lake,
         "models": RegistryResource(database=database, lake=lake),
-        "connectors": ConnectorsResource(),
+        "connectors": ConnectorsResource(database=database),
     }
 
 

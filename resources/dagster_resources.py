@@ -76,14 +76,18 @@ class RegistryResource(dg.ConfigurableResource):
 
 
 class ConnectorsResource(dg.ConfigurableResource):
-    """Clients of the external systems that an automation declares as sources."""
+    """Clients of the external systems that an automation declares as sources. Their quotas and breakers are everybody's."""
+
+    database: DatabaseResource
 
     @contextlib.contextmanager
     def open(self, source: Source, *, automation: Automation, folder: Path) -> Iterator["Connector"]:
-        from resources.connectors.factory import open_connector
+        from resources.connectors.factory import open_connector, shared
         from resources.deployments import expand
 
-        connector = open_connector(source, folder=folder, queues=automation.queue_names, expand=expand)
+        connector = open_connector(
+            source, folder=folder, queues=automation.queue_names, expand=expand, traffic=shared(self.database.open())
+        )
         try:
             yield connector
         finally:

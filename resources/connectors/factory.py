@@ -5,14 +5,19 @@ with every secret unset. What does not: anything of one vendor.
 """
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from aios_core.automation import FileSource, SalesforceSource, Source, ZendeskSource
 from resources.connectors.base import Connector
 from resources.connectors.files.connector import FileConnector
 from resources.connectors.salesforce import SalesforceConnector
+from resources.connectors.traffic import Quota, SharedTraffic, Traffic
 from resources.connectors.zendesk import ZendeskConnector
+from resources.connectors.zendesk_quota import ZENDESK
+from resources.database import Database
+
+Share = Callable[[str, str, str, Quota], Traffic]
 
 
 def open_connector(
@@ -22,28 +27,41 @@ def open_connector(
     queues: Sequence[str] = (),
     expand: Callable[[str], str],
     start: date | None = None,
+    traffic: Share | None = None,
 ) -> Connector:
     """A connector for `source`; close it after use. `folder` is the automation's own, which relative paths start from.
 
     `start` is the automation's start_date, used where the source sets no `start_time`; None: from the beginning.
+    `traffic` gives what processes share for a vendor, its URL, a credential and its quota; None: this client is alone.
     Raises ConfigurationError for a variable that is not set.
     """
     match source:
         case ZendeskSource():
+            url, email = expand(source.url), expand(source.email)
             return ZendeskConnector(
                 source,
-                url=expand(source.url),
-                email=expand(source.email),
+                url=url,
+                email=email,
                 token=expand(source.token),
                 queues=queues,
                 start=start,
+                traffic=traffic and traffic("zendesk", url, email, ZENDESK),
             )
         case SalesforceSource():
+            url, client_id = expand(source.url), expand(source.client_id)
             return SalesforceConnector(
                 source,
-                url=expand(source.url),
-                client_id=expand(source.client_id),
+                url=url,
+                client_id=client_id,
                 client_secret=expand(source.client_secret),
+                traffic=traffic and traffic("salesforce", url, client_id, Quota()),
             )
         case FileSource():
             return FileConnector(source, pattern=expand(source.path), folder=folder)
+
+
+def shared(database: Database) -> Share:
+    """Quotas and breakers of this database, for every vendor."""
+    return lambda vendor, url, credential, quota: SharedTraffic(
+        database, vendor=vendor, url=url, credential=credential, quota=quota, clock=lambda: datetime.now(UTC)
+    )

@@ -13,47 +13,18 @@ from typing import Any
 import httpx
 import orjson
 
-from aios_core.errors import ConfigurationError, PermanentError, RetryableError
+from aios_core.errors import ConfigurationError, RetryableError
+from resources.connectors.failures import (
+    Again,
+    SourceDenied,
+    SourceMalformed,
+    SourceRefused,
+    SourceThrottled,
+    SourceUnavailable,
+)
+from resources.connectors.traffic import Traffic, Unlimited
 
 RETRIED_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-
-class SourceUnavailable(RetryableError):
-    """The source did not answer, or answered 5xx, as often as we asked."""
-
-    code = "source.unavailable"
-
-
-class SourceThrottled(RetryableError):
-    """The source wants us to wait longer than a run may; `retry_after` is in seconds."""
-
-    code = "source.throttled"
-
-    def __init__(self, message: str, *, retry_after: float) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class SourceMalformed(RetryableError):
-    """The body is cut off or is not the JSON that was promised."""
-
-    code = "source.malformed"
-
-
-class SourceDenied(PermanentError):
-    """The credentials are not accepted, or do not allow this."""
-
-    code = "source.denied"
-
-
-class SourceRefused(PermanentError):
-    """The source understood the request and says no; `status` is HTTP's."""
-
-    code = "source.refused"
-
-    def __init__(self, message: str, *, status: int) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +54,7 @@ class HttpClient:
         auth: tuple[str, str] | None = None,
         timeout_seconds: float = 30.0,
         policy: RetryPolicy | None = None,
+        traffic: Traffic | None = None,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
         chance: Callable[[], float] = random.random,
@@ -92,6 +64,7 @@ class HttpClient:
         self.name = name
         self.base_url = base_url.rstrip("/")
         self._policy = policy or RetryPolicy()
+        self._traffic = traffic or Unlimited()
         self._sleep = sleep
         self._chance = chance
         self._client = httpx.Client(
@@ -121,8 +94,9 @@ class HttpClient:
         attempt = 0
         while True:
             try:
-                return self._once(method, path, params=params, json=json, form=form, headers=headers)
-            except _Again as again:
+                with self._traffic.call(method, path):
+                    return self._once(method, path, params=params, json=json, form=form, headers=headers)
+            except Again as again:
                 attempt += 1
                 if attempt >= self._policy.attempts or not (repeatable or again.untouched):
                     raise again.error from again.__cause__
@@ -148,24 +122,15 @@ class HttpClient:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             reason = str(error) or type(error).__name__
             message = f"{where}: can't connect: {reason}; is its URL right, and is it up?"
-            raise _Again(SourceUnavailable(message), untouched=True) from error
+            raise Again(SourceUnavailable(message), unsent=True) from error
         except (httpx.RemoteProtocolError, httpx.DecodingError) as error:
-            raise _Again(SourceMalformed(f"{where}: the answer was cut off: {error}; try again later")) from error
+            raise Again(SourceMalformed(f"{where}: the answer was cut off: {error}; try again later")) from error
         except httpx.TransportError as error:
             reason = str(error) or type(error).__name__
-            raise _Again(SourceUnavailable(f"{where}: no answer: {reason}; try again later")) from error
+            raise Again(SourceUnavailable(f"{where}: no answer: {reason}; try again later")) from error
+        self._traffic.told(method, path, response.headers)
         _raise_for_status(response, where)
         return _object(response, where)
-
-
-class _Again(Exception):
-    """One try failed in a way that another may not."""
-
-    def __init__(self, error: RetryableError, *, retry_after: float | None = None, untouched: bool = False) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.retry_after = retry_after
-        self.untouched = untouched
 
 
 def _raise_for_status(response: httpx.Response, where: str) -> None:
@@ -182,7 +147,7 @@ def _raise_for_status(response: httpx.Response, where: str) -> None:
             )
         else:
             error = SourceUnavailable(f"{where}: answered {status}: {said}; try again later")
-        raise _Again(error, retry_after=retry_after, untouched=status in (429, 503))
+        raise Again(error, retry_after=retry_after, untouched=status in (429, 503))
     if status in (401, 403):
         raise SourceDenied(f"{where}: answered {status}: {said}; check the credentials and their permissions")
     raise SourceRefused(f"{where}: answered {status}: {said}", status=status)
@@ -194,9 +159,9 @@ def _object(response: httpx.Response, where: str) -> dict[str, Any]:
     try:
         body = orjson.loads(response.content)
     except orjson.JSONDecodeError as error:
-        raise _Again(SourceMalformed(f"{where}: the answer is not JSON: {error}; try again later")) from error
+        raise Again(SourceMalformed(f"{where}: the answer is not JSON: {error}; try again later")) from error
     if not isinstance(body, dict):
-        raise _Again(SourceMalformed(f"{where}: the answer is not a JSON object; is its URL right?"))
+        raise Again(SourceMalformed(f"{where}: the answer is not a JSON object; is its URL right?"))
     return body
 
 

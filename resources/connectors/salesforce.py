@@ -20,6 +20,7 @@ from aios_core.errors import PermanentError, RecordError
 from resources.connectors.base import Page, Record, Reject, WriteResult, ahead, read_only
 from resources.connectors.http import HttpClient, SourceDenied, SourceMalformed
 from resources.connectors.items import content_version, item_reject
+from resources.connectors.traffic import Traffic
 
 if TYPE_CHECKING:
     from aios_core.decisions.actions import OutboxAction
@@ -41,12 +42,14 @@ class SalesforceConnector:
         client_id: str,
         client_secret: str,
         page_size: int = PAGE,
+        traffic: Traffic | None = None,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._source = source
         self._credentials = {"client_id": client_id, "client_secret": client_secret}
         self._page_size = page_size
+        self._traffic = traffic
         self._transport = transport
         self._sleep = sleep
         self._login = self._client(url)
@@ -115,7 +118,9 @@ class SalesforceConnector:
         self._token = token
 
     def _client(self, url: str) -> HttpClient:
-        return HttpClient(name="salesforce", base_url=url, transport=self._transport, sleep=self._sleep)
+        return HttpClient(
+            name="salesforce", base_url=url, traffic=self._traffic, transport=self._transport, sleep=self._sleep
+        )
 
 
 def soql(source: SalesforceSource, cursor: str | None) -> str:

@@ -22,6 +22,7 @@ from aios_core.errors import PermanentError, RecordError, RetryableError
 from resources.connectors.base import Page, Record, Reject, WriteResult, ahead
 from resources.connectors.http import HttpClient, SourceMalformed, SourceRefused
 from resources.connectors.items import content_version, item_reject
+from resources.connectors.traffic import Traffic
 from resources.connectors.zendesk_updates import MARKER, Fields, judge_job_result, rounds, update_for
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class ZendeskConnector:
         queues: Sequence[str] = (),
         start: date | None = None,
         page_size: int = PAGE,
+        traffic: Traffic | None = None,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -59,7 +61,12 @@ class ZendeskConnector:
         self._page_size = page_size
         self._sleep = sleep
         self._http = HttpClient(
-            name="zendesk", base_url=url, auth=(f"{email}/token", token), transport=transport, sleep=sleep
+            name="zendesk",
+            base_url=url,
+            auth=(f"{email}/token", token),
+            traffic=traffic,
+            transport=transport,
+            sleep=sleep,
         )
         self._fields: Fields | None = None
         self._has_show_many = True

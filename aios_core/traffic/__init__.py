@@ -1,0 +1,1 @@
+"""What may be asked of a system of somebody else, and when: circuit breakers and quotas."""

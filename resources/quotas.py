@@ -1,0 +1,125 @@
+"""Quotas that all processes with the same credential share, as rows.
+
+What belongs here: taking and giving back a place under a limit. What does not: the arithmetic (`aios_core/traffic/quota.py`), and waiting.
+
+Times are Postgres's own (`clock_timestamp()`): processes on several machines have several clocks, and a vendor's window is real time, also where a
+platform plays months in minutes. A process that dies while it asks leaves a place taken until its answer can't come any more.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg import Connection
+
+from aios_core.traffic.quota import Limit, free_at
+from resources.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One request under its limits. `wait` > 0: none was taken, ask again after so many seconds."""
+
+    slots: tuple[int, ...] = ()
+    wait: float = 0.0
+
+
+class Quotas:
+    """Places under limits, by key: `key` names the vendor and credential, each limit counts apart."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def take(self, key: str, limits: Sequence[Limit], *, answer_within: timedelta) -> Place:
+        """A place under all of the limits, or how long to wait for one; never under some of them only."""
+        keys = {_key(key, limit): limit for limit in limits}
+        with self._database.connection() as connection:
+            # in order, so that two requests with several limits never wait for each other
+            for name in sorted(keys):
+                connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"quota:{name}",))
+            now, waits = _now(connection), [_paused(connection, key)]
+            for name, limit in keys.items():
+                free = free_at(limit, _counting(connection, name), now=now)
+                waits.append(0.0 if free is None else (free - now).total_seconds())
+            if max(waits) > 0:
+                return Place(wait=max(waits))
+            return Place(
+                slots=tuple(
+                    _insert(connection, name, now + answer_within + limit.window) for name, limit in keys.items()
+                )
+            )
+
+    def answered(self, place: Place, limits: Sequence[Limit]) -> None:
+        """The answer is there, or the connection is gone: from now on the request counts for one window."""
+        with self._database.connection() as connection:
+            for slot, limit in zip(place.slots, limits, strict=True):
+                connection.execute(
+                    "update quota_slots set counts_until = clock_timestamp() + %s where slot_id = %s",
+                    (limit.window, slot),
+                )
+
+    def unused(self, place: Place) -> None:
+        """The request was never sent."""
+        with self._database.connection() as connection:
+            connection.execute("delete from quota_slots where slot_id = any(%s)", (list(place.slots),))
+
+    def pause(self, key: str, seconds: float) -> None:
+        """The vendor said how long to wait: nobody with this key asks before. A shorter pause never shortens a longer one."""
+        with self._database.connection() as connection:
+            connection.execute(
+                "insert into quota_pauses as p (key, until) values (%s, clock_timestamp() + %s)"
+                " on conflict (key) do update set until = greatest(p.until, excluded.until)",
+                (key, timedelta(seconds=seconds)),
+            )
+
+    def learn(self, key: str, limits: Sequence[Limit]) -> None:
+        """What the vendor says of its own limits, where it says it."""
+        with self._database.connection() as connection:
+            for limit in limits:
+                connection.execute(
+                    "insert into quota_limits (key, name, requests, seconds) values (%s, %s, %s, %s)"
+                    " on conflict (key, name) do update set requests = excluded.requests, seconds = excluded.seconds",
+                    (key, limit.name, limit.requests, limit.seconds),
+                )
+
+    def learnt(self, key: str) -> dict[str, Limit]:
+        """Limits by name, as the vendor said last."""
+        with self._database.connection() as connection:
+            found = connection.execute("select name, requests, seconds from quota_limits where key = %s", (key,))
+            return {name: Limit(name=name, requests=requests, seconds=seconds) for name, requests, seconds in found}
+
+    def used(self, key: str, limits: Sequence[Limit]) -> dict[str, int]:
+        """How many requests count towards each limit now."""
+        with self._database.connection() as connection:
+            return {limit.name: len(_counting(connection, _key(key, limit))) for limit in limits}
+
+
+def _key(key: str, limit: Limit) -> str:
+    return f"{key}\x1f{limit.name}"
+
+
+def _now(connection: Connection[Any]) -> datetime:
+    row = connection.execute("select clock_timestamp()").fetchone()
+    assert row is not None  # it always gives one row
+    return row[0]  # type: ignore[no-any-return]
+
+
+def _paused(connection: Connection[Any], key: str) -> float:
+    row = connection.execute(
+        "select extract(epoch from until - clock_timestamp())::float8 from quota_pauses where key = %s", (key,)
+    ).fetchone()
+    return 0.0 if row is None else max(0.0, row[0])
+
+
+def _counting(connection: Connection[Any], name: str) -> list[datetime]:
+    connection.execute("delete from quota_slots where key = %s and counts_until <= clock_timestamp()", (name,))
+    return [row[0] for row in connection.execute("select counts_until from quota_slots where key = %s", (name,))]
+
+
+def _insert(connection: Connection[Any], name: str, until: datetime) -> int:
+    row = connection.execute(
+        "insert into quota_slots (key, counts_until) values (%s, %s) returning slot_id", (name, until)
+    ).fetchone()
+    assert row is not None  # `returning` gives the one row
+    return int(row[0])
