@@ -12,19 +12,10 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=63)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Cron = Annotated[
-    str, Field(pattern=r"^\S+ \S+ \S+ \S+ \S+$", description="Five cron fields, in the automation's time zone")
-]
-
-
-class Declared(BaseModel):
-    """Base of every declared block: unknown keys are errors, values never change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from aios_core.declaration.base import Cron, Declared, Identifier, Share
+from aios_core.declaration.sources import Source, ZendeskSource
 
 
 class Queue(Declared):
@@ -34,73 +25,6 @@ class Queue(Declared):
     description: str = ""
     wrong_cost: float | None = Field(None, ge=0, description="Cost of a wrong automated decision into this queue")
     never_automate: bool = Field(False, description="Always a person, however sure the model is")
-
-
-class FieldMapping(Declared):
-    """Where one canonical field comes from in a source's payload."""
-
-    field: str | None = Field(None, description="Column or dotted path in the payload")
-    constant: str | int | float | bool | None = Field(None, description="The same value for every record")
-    values: dict[str, str] = Field(default_factory=dict, description="Source value -> canonical value")
-    format: str | None = Field(None, description="strptime format of a date-time column")
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> "FieldMapping":
-        if (self.field is None) == (self.constant is None):
-            raise ValueError("a mapping needs exactly one of `field` and `constant`")
-        return self
-
-
-def _long_form(value: Any) -> Any:
-    """`subject: text` is short for `subject: {field: text}`."""
-    return {"field": value} if isinstance(value, str) else value
-
-
-Mapping = dict[str, Annotated[FieldMapping, BeforeValidator(_long_form, json_schema_input_type=str | FieldMapping)]]
-
-
-class SourceBase(Declared):
-    """What every source declares. `provides` says which canonical entity its records become."""
-
-    provides: Literal["tickets", "customers"]
-    mapping: Mapping = Field(default_factory=dict)
-
-
-class ZendeskSource(SourceBase):
-    """Tickets and users by Zendesk's incremental cursor exports; actions are written back to it."""
-
-    connector: Literal["zendesk"]
-    provides: Literal["tickets"] = "tickets"
-    url: str = Field(description="Base URL, `${VAR}` allowed")
-    email: str = Field(description="Agent's e-mail, `${VAR}` allowed")
-    token: str = Field(description="API token: always `${VAR}`")
-    start_time: date | None = Field(None, description="First day to export; default: the automation's start_date")
-
-
-class SalesforceSource(SourceBase):
-    """Customers by SOQL query, incremental by SystemModstamp."""
-
-    connector: Literal["salesforce"]
-    provides: Literal["customers"] = "customers"
-    url: str
-    client_id: str
-    client_secret: str
-    object: str = "Account"
-    api_version: str = "v62.0"
-
-
-class FileSource(SourceBase):
-    """CSV, Parquet or JSON Lines, plain or compressed; `path` may be a glob and is relative to the automation's folder."""
-
-    connector: Literal["file"]
-    path: str
-    format: Literal["csv", "parquet", "jsonl"] | None = Field(None, description="Default: from the file's ending")
-    delimiter: str = ","
-    encoding: str = "utf-8"
-    id_column: str | None = Field(None, description="Default: file name and row number")
-
-
-Source = Annotated[ZendeskSource | SalesforceSource | FileSource, Field(discriminator="connector")]
 
 
 class CrmFeature(Declared):
@@ -277,6 +201,9 @@ class Review(Declared):
     service_level_hours: float = Field(8.0, gt=0)
     lease_minutes: float = Field(15.0, gt=0)
     undo_minutes: float = Field(10.0, ge=0)
+    mask_for: tuple[Literal["reviewer", "lead", "admin"], ...] = Field(
+        (), description="Roles for which e-mail addresses and long numbers are masked in the console's texts"
+    )
 
 
 class Actions(Declared):
@@ -475,6 +402,62 @@ class Knowledge(Declared):
     gap_days: int = Field(30, ge=1, description="Gaps are looked for among the tickets of so many days")
 
 
+class ReplyTemplate(Declared):
+    """The sentences around an answer, in one language. `{customer.plan}` names a fact; a sentence whose fact is unknown is left out."""
+
+    greeting: str = ""
+    opening: str = Field("", description="The first sentences of a reply to any queue that `openings` does not name")
+    openings: dict[Identifier, str] = Field(default_factory=dict, description="By queue")
+    closing: str = ""
+
+
+class ModelSettings(Declared):
+    """A language model behind an OpenAI-compatible endpoint: vLLM, Ollama, llama.cpp or a hosted one."""
+
+    url: str = Field(description="Base URL, mostly ending in /v1; `${VAR}` allowed; unset: the embedded drafter writes")
+    key: str | None = Field(None, pattern=r"^\$\{[A-Z][A-Z0-9_]*(:-[^}]*)?\}$", description="API key: always `${VAR}`")
+    name: str = Field(min_length=1, description="The model's name at the endpoint")
+    first_token_seconds: float = Field(
+        20.0, gt=0, description="Silence longer than this ends a call, also between tokens"
+    )
+    timeout_seconds: float = Field(60.0, gt=0, description="A whole answer, tries and pauses included")
+    tries: int = Field(3, ge=1, le=10)
+    max_tokens: int = Field(600, ge=16)
+    temperature: float = Field(0.0, ge=0, le=2)
+    seed: int | None = Field(7, description="Sent along, for endpoints that know it; none: left out")
+    daily_budget: float | None = Field(
+        None, ge=0, description="Money a day (UTC) for this automation, in `value.currency`"
+    )
+    price_in: float = Field(0.0, ge=0, description="For a million tokens sent")
+    price_out: float = Field(0.0, ge=0, description="For a million tokens answered")
+    breaker_failures: int = Field(5, ge=1, description="Failures in a row after which it is left alone")
+    breaker_seconds: float = Field(60.0, gt=0, description="For so long, before one call tries again")
+
+    @model_validator(mode="after")
+    def _priced(self) -> "ModelSettings":
+        if self.daily_budget is not None and not (self.price_in or self.price_out):
+            raise ValueError("daily_budget: say `price_in` and `price_out`, or nothing would ever be spent")
+        return self
+
+
+class Drafts(Declared):
+    """Replies written for people to send: from articles and the customer's record alone, every sentence verified."""
+
+    templates: dict[str, ReplyTemplate] = Field(
+        default_factory=dict,
+        description="By language (`en`); what one leaves out is the built-in text of that language",
+    )
+    signature: str = Field("", description="Closes every reply")
+    languages: tuple[str, ...] = Field(
+        (), description="Languages that are answered in; none named: any that articles exist in"
+    )
+    articles: int = Field(3, ge=1, le=10, description="How many articles a reply may be made of")
+    sentences: int = Field(6, ge=1, le=30, description="At most so many sentences of articles in a reply")
+    on_automate: bool = Field(False, description="Also for tickets that are automated")
+    per_run: int = Field(500, ge=1, description="At most so many drafts a run; the next one goes on")
+    model: ModelSettings | None = Field(None, description="None: the embedded drafter, which needs no language model")
+
+
 class Automation(Declared):
     """One business process, declared in one YAML file."""
 
@@ -496,6 +479,7 @@ class Automation(Declared):
     synthetic: Synthetic = Synthetic()
     value: Value = Value()
     knowledge: Knowledge | None = Field(None, description="Articles to search and cite; none: nothing of it")
+    drafts: Drafts | None = Field(None, description="Replies made of those articles; none: none are written")
     alerts: Alerts = Alerts()
 
     @model_validator(mode="after")
@@ -529,6 +513,8 @@ class Automation(Declared):
                 yield "model.labels: two classes have the same name"
             if names and (foreign := [label for label in labels if label not in names]):
                 yield f"model.labels: no queue is called `{foreign[0]}`; there are: {', '.join(names)}"
+        if self.drafts is not None:
+            yield from self._draft_problems(self.drafts, names)
         fallback = self.decisions.fallback_queue
         if fallback is not None and names and fallback not in names:
             yield f"decisions.fallback_queue: no queue is called `{fallback}`"
@@ -539,6 +525,13 @@ class Automation(Declared):
         from aios_core.alerting.rules import problems  # it reads declarations, as everything in alerting does
 
         yield from problems(self.alerts)
+
+    def _draft_problems(self, drafts: Drafts, queues: list[str]) -> Iterator[str]:
+        if self.knowledge is None:
+            yield "drafts: a reply is made of articles; declare `knowledge:` too"
+        for language, template in drafts.templates.items():
+            if queues and (strange := sorted(template.openings.keys() - set(queues))):
+                yield f"drafts.templates.{language}.openings: no queue is called `{strange[0]}`; there are: {', '.join(queues)}"
 
     def sources_of(self, entity: Literal["tickets", "customers"]) -> tuple[str, ...]:
         """Names of the sources whose records become this entity."""

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import PrivateAttr
 
-from aios_core.automation import Automation, Source
+from aios_core.automation import Automation
+from aios_core.declaration.sources import Source
 from resources.database import Database
 from resources.lake import Lake
 

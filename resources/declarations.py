@@ -18,11 +18,9 @@ from pydantic import BaseModel, ValidationError
 from aios_core.automation import (
     ArticleFolder,
     Automation,
-    FileSource,
     HelpCenterSource,
-    SalesforceSource,
-    ZendeskSource,
 )
+from aios_core.declaration.sources import FileSource, SalesforceSource, ZendeskSource
 from aios_core.errors import ConfigurationError, DeclarationError
 
 COMPONENT = "aios_assets.automation.AutomationComponent"

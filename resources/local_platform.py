@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import httpx
 import psycopg
 
-from aios_core.automation import SalesforceSource, ZendeskSource
+from aios_core.declaration.sources import SalesforceSource, ZendeskSource
 from aios_core.errors import ConfigurationError, PermanentError, RetryableError
 from resources.declarations import Declared
 from resources.deployments import PROJECT, Deployment, environment, expand

@@ -14,9 +14,10 @@ import orjson
 from psycopg import Connection
 from psycopg.rows import class_row
 
-from aios_core.automation import Automation, Source
+from aios_core.automation import Automation
 from aios_core.canonical.mapper import identify
 from aios_core.canonical.values import MAX_ID_CHARS, clean_text
+from aios_core.declaration.sources import Source
 from aios_core.errors import PermanentError, RecordError
 from resources.connectors.items import content_version, to_json
 from resources.database import Database

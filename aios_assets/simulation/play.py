@@ -27,7 +27,8 @@ from aios_assets.simulation.desk import Desk, Task
 from aios_assets.simulation.platform import Clock, Platform, midnight_after
 from aios_assets.simulation.story import BAD_LABELS, START_HOUR, Story, first_day
 from aios_assets.simulation.world import Told, World
-from aios_core.automation import Automation, ZendeskSource
+from aios_core.automation import Automation
+from aios_core.declaration.sources import ZendeskSource
 from aios_core.monitoring.plots import undrawn
 from resources import clock as platform_clock
 from resources.aliases import AliasMove

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
-from aios_core.automation import Automation, Source
+from aios_core.automation import Automation
 from aios_core.canonical.entities import Contact, Customer, Ticket
 from aios_core.canonical.mapper import map_record
 from aios_core.checks import CheckReport, validate_customers, validate_tickets
+from aios_core.declaration.sources import Source
 from aios_core.errors import RecordError
 
 if TYPE_CHECKING:

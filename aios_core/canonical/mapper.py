@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from aios_core.automation import FileSource, SalesforceSource, Source, ZendeskSource
 from aios_core.canonical import salesforce, tabular, zendesk
 from aios_core.canonical.entities import Contact, Customer, Ticket
 from aios_core.canonical.values import to_id
+from aios_core.declaration.sources import FileSource, SalesforceSource, Source, ZendeskSource
 from aios_core.errors import RecordError
 
 

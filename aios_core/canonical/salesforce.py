@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from aios_core.automation import SalesforceSource
 from aios_core.canonical.entities import Customer
 from aios_core.canonical.values import clean_json, pick, to_id, to_optional_text, to_optional_time
+from aios_core.declaration.sources import SalesforceSource
 
 NOT_ATTRIBUTES = frozenset({"customer_id", "event_time", "known_at"})
 

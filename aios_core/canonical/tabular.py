@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from aios_core.automation import FileSource
 from aios_core.canonical.entities import RESOLVED, Customer, Ticket
 from aios_core.canonical.values import (
     clean_json,
@@ -22,6 +21,7 @@ from aios_core.canonical.values import (
     to_text,
     to_time,
 )
+from aios_core.declaration.sources import FileSource
 
 TICKET_FIELDS = frozenset(
     (

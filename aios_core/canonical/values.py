@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from aios_core.automation import FieldMapping
+from aios_core.declaration.sources import FieldMapping
 from aios_core.errors import RecordError
 
 MAX_ID_CHARS = 400  # ids are part of index rows, which Postgres limits to about 2,700 bytes

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from aios_core.automation import ZendeskSource
 from aios_core.canonical.entities import Contact, Ticket
 from aios_core.canonical.values import (
     clean_json,
@@ -22,6 +21,7 @@ from aios_core.canonical.values import (
     to_time,
     translates,
 )
+from aios_core.declaration.sources import ZendeskSource
 from aios_core.errors import RecordError
 
 # Zendesk's `hold` waits for a third party: for triage it is pending

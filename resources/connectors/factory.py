@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from aios_core.automation import FileSource, SalesforceSource, Source, ZendeskSource
+from aios_core.declaration.sources import FileSource, SalesforceSource, Source, ZendeskSource
 from resources.connectors.base import Connector
 from resources.connectors.files.connector import FileConnector
 from resources.connectors.salesforce import SalesforceConnector

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from aios_core.automation import SalesforceSource
 from aios_core.canonical import salesforce
 from aios_core.canonical.values import to_time
+from aios_core.declaration.sources import SalesforceSource
 from aios_core.errors import PermanentError, RecordError
 from resources.connectors.base import Page, Record, Reject, WriteResult, ahead, read_only
 from resources.connectors.http import HttpClient, SourceDenied, SourceMalformed

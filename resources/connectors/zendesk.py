@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from aios_core.automation import ZendeskSource
 from aios_core.canonical import zendesk
+from aios_core.declaration.sources import ZendeskSource
 from aios_core.errors import PermanentError, RecordError, RetryableError
 from resources.connectors.base import Page, Record, Reject, WriteResult, ahead
 from resources.connectors.http import HttpClient, SourceMalformed, SourceRefused

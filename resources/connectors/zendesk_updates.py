@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from aios_core.automation import ZendeskSource
 from aios_core.canonical.entities import RESOLVED
 from aios_core.canonical.values import lookup
+from aios_core.declaration.sources import ZendeskSource
 from resources.connectors.base import WriteResult
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aios_core.automation import ArticleFolder, Automation, FileSource, Knowledge
+from aios_core.automation import ArticleFolder, Automation, Knowledge
+from aios_core.declaration.sources import FileSource
 from aios_core.retrieval.articles import Article, ArticleKey, KnowledgeError, Section
 from aios_core.retrieval.filters import Filter
 from resources import knowledge_index

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from aios_core.automation import FileSource
 from aios_core.canonical import tabular
 from aios_core.canonical.values import has_path
+from aios_core.declaration.sources import FileSource
 from aios_core.errors import ConfigurationError, PermanentError, RecordError
 from resources.connectors.base import Page, Record, Reject, WriteResult, ahead, read_only
 from resources.connectors.files import rows as row_reading

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aios_core.automation import FileSource, SalesforceSource, Source, ZendeskSource
 from aios_core.canonical.entities import Contact, Customer, Ticket
 from aios_core.canonical.mapper import content_hash, identify, map_record, objects_of
+from aios_core.declaration.sources import FileSource, SalesforceSource, Source, ZendeskSource
 from aios_core.errors import RecordError
 
 LANDED = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from aios_core.automation import FileSource, SalesforceSource, ZendeskSource
 from aios_core.canonical.entities import Contact, Customer, Ticket, outcome_of
 from aios_core.canonical.mapper import map_record
 from aios_core.canonical.salesforce import selected_fields
 from aios_core.canonical.zendesk import identify
+from aios_core.declaration.sources import FileSource, SalesforceSource, ZendeskSource
 from aios_core.errors import RecordError
 
 LANDED = datetime(2026, 3, 1, 12, tzinfo=UTC)

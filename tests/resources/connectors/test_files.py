@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from aios_core.automation import FileSource
+from aios_core.declaration.sources import FileSource
 from aios_core.errors import ConfigurationError, PermanentError
 from resources.connectors.base import Page
 from resources.connectors.files import connector as module

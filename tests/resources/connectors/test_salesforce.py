@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from aios_core.automation import SalesforceSource
+from aios_core.declaration.sources import SalesforceSource
 from resources.connectors.http import SourceDenied
 from resources.connectors.salesforce import SalesforceConnector, soql
 from tests.resources.connectors.fakes import FakeSalesforce, action

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aios_core.automation import ZendeskSource
+from aios_core.declaration.sources import ZendeskSource
 from aios_core.errors import PermanentError
 from resources.connectors.http import SourceDenied
 from resources.connectors.zendesk import ZendeskConnector
