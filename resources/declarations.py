@@ -20,7 +20,7 @@ from aios_core.automation import (
     Automation,
     HelpCenterSource,
 )
-from aios_core.declaration.sources import FileSource, SalesforceSource, ZendeskSource
+from aios_core.declaration.sources import FileSource, HttpSource, SalesforceSource, SqlSource, ZendeskSource
 from aios_core.errors import ConfigurationError, DeclarationError
 
 COMPONENT = "aios_assets.automation.AutomationComponent"
@@ -29,7 +29,13 @@ TEMPLATES = Path(__file__).parent / "templates" / "automation"
 # what Dagster itself allows beside `type` and `attributes`
 TOP_LEVEL = ("type", "attributes", "requirements", "template_vars_module", "post_processing")
 KINDS = ("linear_text", "encoder", "cascade", "tabular", "onnx")
-SOURCES: dict[str, type[BaseModel]] = {"zendesk": ZendeskSource, "salesforce": SalesforceSource, "file": FileSource}
+SOURCES: dict[str, type[BaseModel]] = {
+    "zendesk": ZendeskSource,
+    "salesforce": SalesforceSource,
+    "file": FileSource,
+    "http": HttpSource,
+    "sql": SqlSource,
+}
 ARTICLES: dict[str, type[BaseModel]] = {"zendesk_help_center": HelpCenterSource, "folder": ArticleFolder}
 # the sandbox's world begins about 30 days before today
 SCAFFOLD_DAYS = 60

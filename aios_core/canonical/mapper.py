@@ -12,7 +12,7 @@ from typing import Any
 from aios_core.canonical import salesforce, tabular, zendesk
 from aios_core.canonical.entities import Contact, Customer, Ticket
 from aios_core.canonical.values import to_id
-from aios_core.declaration.sources import FileSource, SalesforceSource, Source, ZendeskSource
+from aios_core.declaration.sources import SalesforceSource, Source, ZendeskSource
 from aios_core.errors import RecordError
 
 
@@ -51,7 +51,7 @@ def map_record(
         return zendesk.map_ticket(source, **facts)
     if isinstance(source, SalesforceSource) and object == "customers":
         return salesforce.map_customer(source, **facts)
-    if isinstance(source, FileSource) and object == source.provides:
+    if isinstance(source, tabular.Mapped) and object == source.provides:
         return (tabular.map_ticket if object == "tickets" else tabular.map_customer)(source, **facts)
     raise RecordError("record.unknown_object", f"source `{source_name}` ({source.connector}) has no object `{object}`")
 

@@ -1,4 +1,4 @@
-"""Rows of files as canonical tickets and customers, by the declaration's mapping alone.
+"""Rows of files, and items of JSON APIs, as canonical tickets and customers, by the declaration's mapping alone.
 
 What belongs here: the meaning of mapped columns. What does not: reading files (`resources/connectors/files/`).
 A canonical field without a mapping is taken from the column of the same name where the row has one.
@@ -21,41 +21,44 @@ from aios_core.canonical.values import (
     to_text,
     to_time,
 )
-from aios_core.declaration.sources import FileSource
+from aios_core.declaration.sources import FileSource, HttpSource, SqlSource
 
 TICKET_FIELDS = frozenset(
     (
         *("ticket_id", "created_at", "updated_at", "resolved_at", "subject", "body", "status", "priority"),
-        *("channel", "language", "queue", "requester_id", "customer_id", "tags"),
+        *("channel", "language", "queue", "requester_id", "customer_id", "tags", "deleted"),
     )
 )
 CUSTOMER_FIELDS = frozenset({"customer_id", "created_at", "updated_at", "event_time", "known_at"})
+Mapped = FileSource | HttpSource | SqlSource
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", re.ASCII)
 
 
-def id_path(source: FileSource) -> str | None:
+def id_path(source: Mapped) -> str | None:
     """The column that identifies a row; None: its file and number do."""
-    own = source.mapping.get("ticket_id" if source.provides == "tickets" else "customer_id")
+    if isinstance(source, HttpSource):
+        return source.listing.id
+    own = source.fields.get("ticket_id" if source.provides == "tickets" else "customer_id")
     return source.id_column or (own.field if own is not None else None)
 
 
 def mapped_columns(source: FileSource) -> dict[str, str]:
     """Column -> what asks for it, for every column the declaration names."""
-    columns = {rule.field: f"mapping.{name}" for name, rule in source.mapping.items() if rule.field is not None}
+    columns = {rule.field: f"mapping.{name}" for name, rule in source.fields.items() if rule.field is not None}
     return columns | ({source.id_column: "id_column"} if source.id_column else {})
 
 
-def identify(source: FileSource, payload: Mapping[str, Any]) -> tuple[str | None, str | None]:
+def identify(source: Mapped, payload: Mapping[str, Any]) -> tuple[str | None, str | None]:
     """(id, version) as far as the row itself says: its id column and its mapped `updated_at`."""
     path = id_path(source)
     external_id = to_id(pick({}, "", payload, path), field=path) if path is not None else None
-    rule = source.mapping.get("updated_at")
-    updated = pick(source.mapping, "updated_at", payload) if rule is not None and rule.field is not None else None
+    rule = source.fields.get("updated_at")
+    updated = pick(source.fields, "updated_at", payload) if rule is not None and rule.field is not None else None
     return external_id, to_optional_text(updated, field="updated_at")
 
 
 def map_ticket(
-    source: FileSource,
+    source: Mapped,
     *,
     source_name: str,
     payload: Mapping[str, Any],
@@ -74,9 +77,9 @@ def map_ticket(
     resolved = _optional_time(source, payload, "resolved_at")
     status = _status(source, payload, resolved)
     moment = (
-        (resolved if status in RESOLVED else None) or updated or (created if "created_at" in source.mapping else None)
+        (resolved if status in RESOLVED else None) or updated or (created if "created_at" in source.fields else None)
     )
-    raw = {n: pick(source.mapping, n, payload, n) for n in TICKET_FIELDS}
+    raw = {n: pick(source.fields, n, payload, n) for n in TICKET_FIELDS}
     return Ticket(
         source=source_name,
         ticket_id=_own_id(source, "ticket_id", payload, external_id),
@@ -96,13 +99,13 @@ def map_ticket(
         customer_id=to_optional_id(raw["customer_id"], field="customer_id"),
         tags=to_tags(raw["tags"]),
         custom={
-            n: clean_json(pick(source.mapping, n, payload), field=n) for n in source.mapping if n not in TICKET_FIELDS
+            n: clean_json(pick(source.fields, n, payload), field=n) for n in source.fields if n not in TICKET_FIELDS
         },
     )
 
 
 def map_customer(
-    source: FileSource,
+    source: Mapped,
     *,
     source_name: str,
     payload: Mapping[str, Any],
@@ -112,9 +115,9 @@ def map_customer(
     version: str,
 ) -> Customer:
     """One row as a customer: its attributes are the mapped ones, or every column where none is mapped. Raises RecordError."""
-    names = [n for n in source.mapping if n not in CUSTOMER_FIELDS]
-    raw = {n: pick(source.mapping, n, payload) for n in names} if names else _columns(source, payload)
-    told = [_optional_time(source, payload, n) for n in ("known_at", "updated_at", "created_at") if n in source.mapping]
+    names = [n for n in source.fields if n not in CUSTOMER_FIELDS]
+    raw = {n: pick(source.fields, n, payload) for n in names} if names else _columns(source, payload)
+    told = [_optional_time(source, payload, n) for n in ("known_at", "updated_at", "created_at") if n in source.fields]
     known = next((t for t in told if t is not None), landed_at)
     return Customer(
         source=source_name,
@@ -127,32 +130,38 @@ def map_customer(
     )
 
 
-def _own_id(source: FileSource, name: str, payload: Mapping[str, Any], external_id: str) -> str:
-    return to_id(pick(source.mapping, name, payload), field=name) if name in source.mapping else external_id
+def _own_id(source: Mapped, name: str, payload: Mapping[str, Any], external_id: str) -> str:
+    return to_id(pick(source.fields, name, payload), field=name) if name in source.fields else external_id
 
 
-def _status(source: FileSource, payload: Mapping[str, Any], resolved: datetime | None) -> str:
-    rule = source.mapping.get("status")
-    value = to_optional_text(pick(source.mapping, "status", payload, "status"), field="status")
+def _status(source: Mapped, payload: Mapping[str, Any], resolved: datetime | None) -> str:
+    if _truth(pick(source.fields, "deleted", payload)):
+        return "deleted"
+    rule = source.fields.get("status")
+    value = to_optional_text(pick(source.fields, "status", payload, "status"), field="status")
     if value is None:
         return "solved" if resolved is not None else "new"
     status = value.lower()
-    unfinished = "resolved_at" in source.mapping and resolved is None and rule is not None and rule.field is None
+    unfinished = "resolved_at" in source.fields and resolved is None and rule is not None and rule.field is None
     return "open" if unfinished and status in RESOLVED else status
 
 
-def _said(source: FileSource, payload: Mapping[str, Any], name: str) -> bool:
-    return name in source.mapping or name in payload
+def _truth(value: Any) -> bool:
+    return value not in (None, False, 0, "false", "False", "0", "no")
 
 
-def _time(source: FileSource, payload: Mapping[str, Any], name: str) -> datetime:
-    rule = source.mapping.get(name)
-    return to_time(pick(source.mapping, name, payload, name), field=name, format=_format(rule))
+def _said(source: Mapped, payload: Mapping[str, Any], name: str) -> bool:
+    return name in source.fields or name in payload
 
 
-def _optional_time(source: FileSource, payload: Mapping[str, Any], name: str) -> datetime | None:
-    rule = source.mapping.get(name)
-    return to_optional_time(pick(source.mapping, name, payload, name), field=name, format=_format(rule))
+def _time(source: Mapped, payload: Mapping[str, Any], name: str) -> datetime:
+    rule = source.fields.get(name)
+    return to_time(pick(source.fields, name, payload, name), field=name, format=_format(rule))
+
+
+def _optional_time(source: Mapped, payload: Mapping[str, Any], name: str) -> datetime | None:
+    rule = source.fields.get(name)
+    return to_optional_time(pick(source.fields, name, payload, name), field=name, format=_format(rule))
 
 
 def _format(rule: Any) -> str | None:
@@ -160,7 +169,7 @@ def _format(rule: Any) -> str | None:
     return rule.format if rule is not None and rule.field is not None else None
 
 
-def _columns(source: FileSource, payload: Mapping[str, Any]) -> dict[str, Any]:
+def _columns(source: Mapped, payload: Mapping[str, Any]) -> dict[str, Any]:
     path = id_path(source)
     return {str(n): (None if v == "" else v) for n, v in payload.items() if n != path}
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from aios_core.declaration.sources import FieldMapping
 from aios_core.errors import RecordError
+from aios_core.retrieval.markup import html_text
 
 MAX_ID_CHARS = 400  # ids are part of index rows, which Postgres limits to about 2,700 bytes
 MAX_DEPTH = 60
@@ -57,6 +58,8 @@ def pick(mapping: Mapping[str, FieldMapping], name: str, payload: Mapping[str, A
         value = lookup(payload, rule.field)
         if rule.values and isinstance(value, str | int | float):
             value = rule.values.get(_plain(value), value)
+        if rule.markup == "html" and isinstance(value, str):
+            value = html_text(value)
     return None if value == "" else value
 
 

@@ -5,11 +5,13 @@ payload means (`aios_core/canonical/`).
 """
 
 from datetime import date
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from aios_core.declaration.base import Declared
+from aios_core.declaration.listing import Auth, Listing
 
 
 class FieldMapping(Declared):
@@ -19,6 +21,7 @@ class FieldMapping(Declared):
     constant: str | int | float | bool | None = Field(None, description="The same value for every record")
     values: dict[str, str] = Field(default_factory=dict, description="Source value -> canonical value")
     format: str | None = Field(None, description="strptime format of a date-time column")
+    markup: Literal["html"] | None = Field(None, description="The text is HTML: its words are taken, its tags left")
 
     @model_validator(mode="after")
     def _one_origin(self) -> "FieldMapping":
@@ -40,6 +43,16 @@ class SourceBase(Declared):
 
     provides: Literal["tickets", "customers"]
     mapping: Mapping = Field(default_factory=dict)
+
+    @property
+    def usual(self) -> Mapping:
+        """Where this kind of source has its canonical fields; `mapping` has the last word."""
+        return {}
+
+    @cached_property
+    def fields(self) -> Mapping:
+        """Every canonical field that has a place, as declared or as usual."""
+        return {**self.usual, **self.mapping}
 
 
 class ZendeskSource(SourceBase):
@@ -76,4 +89,42 @@ class FileSource(SourceBase):
     id_column: str | None = Field(None, description="Default: file name and row number")
 
 
-Source = Annotated[ZendeskSource | SalesforceSource | FileSource, Field(discriminator="connector")]
+class HttpSource(SourceBase):
+    """Any JSON API over HTTP: how it lists what changed, by declaration. Actions can't be written to it."""
+
+    connector: Literal["http"]
+    url: str = Field(description="Base URL, `${VAR}` allowed")
+    auth: Auth | None = Field(None, description="None: it asks nobody who they are")
+    headers: dict[str, str] = Field(default_factory=dict, description="With every request; `${VAR}` allowed")
+    listing: Listing
+    gone: Listing | None = Field(
+        None, description="A second list, of what was deleted: its items need the field `deleted` mapped"
+    )
+    requests_a_minute: int | None = Field(
+        None, ge=1, description="What the API allows; none: it says 429 when it is enough"
+    )
+
+
+class SqlSource(SourceBase):
+    """A table or query of any database that SQLAlchemy has a driver for; new and changed rows by a column that only grows."""
+
+    connector: Literal["sql"]
+    url: str = Field(description="SQLAlchemy's URL: always `${VAR}`, since it holds a password")
+    table: str | None = Field(None, description="A table or view, `schema.name` or `name`")
+    query: str | None = Field(None, description="Or a SELECT, which becomes a subquery")
+    cursor: str = Field(description="Column that only grows: when a row was last changed, or a number from a sequence")
+    id_column: str = Field(description="Column that identifies a row, and orders rows of one cursor value")
+    page_rows: int = Field(5000, ge=1, le=100_000)
+    overlap_seconds: float = Field(300.0, ge=0, description="Of a column of times: rows may be committed so late")
+    overlap_rows: int = Field(1000, ge=0, description="Of a column of numbers: the same, in numbers")
+
+    @model_validator(mode="after")
+    def _one_of(self) -> "SqlSource":
+        if (self.table is None) == (self.query is None):
+            raise ValueError("a sql source needs exactly one of `table` and `query`")
+        return self
+
+
+Source = Annotated[
+    ZendeskSource | SalesforceSource | FileSource | HttpSource | SqlSource, Field(discriminator="connector")
+]

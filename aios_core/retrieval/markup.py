@@ -78,6 +78,11 @@ def html_sections(markup: str) -> tuple[Section, ...]:
     return reader.sections()
 
 
+def html_text(markup: str) -> str:
+    """All of its words, paragraphs apart."""
+    return "\n\n".join("\n".join((*section.headings[-1:], section.text)).strip() for section in html_sections(markup))
+
+
 def markdown_sections(text: str) -> tuple[Section, ...]:
     """The text of a Markdown document, front matter left out by the caller."""
     from markdown_it import MarkdownIt

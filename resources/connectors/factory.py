@@ -8,10 +8,15 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from aios_core.declaration.sources import FileSource, SalesforceSource, Source, ZendeskSource
+from aios_core.declaration.sources import FileSource, HttpSource, SalesforceSource, Source, SqlSource, ZendeskSource
+from aios_core.traffic.quota import Limit
 from resources.connectors.base import Connector
 from resources.connectors.files.connector import FileConnector
+from resources.connectors.http import HttpClient
+from resources.connectors.json_api.auth import opened
+from resources.connectors.json_api.connector import JsonApiConnector
 from resources.connectors.salesforce import SalesforceConnector
+from resources.connectors.sql import SqlConnector
 from resources.connectors.traffic import Quota, SharedTraffic, Traffic
 from resources.connectors.zendesk import ZendeskConnector
 from resources.connectors.zendesk_quota import ZENDESK
@@ -58,6 +63,29 @@ def open_connector(
             )
         case FileSource():
             return FileConnector(source, pattern=expand(source.path), folder=folder)
+        case SqlSource():
+            return SqlConnector(source, url=expand(source.url))
+        case HttpSource():
+            return _json_api(source, expand=expand, start=start, share=traffic)
+
+
+def _json_api(
+    source: HttpSource, *, expand: Callable[[str], str], start: date | None, share: Share | None
+) -> JsonApiConnector:
+    url = expand(source.url)
+    auth, credential = opened(source.auth, url=url, expand=expand)
+    minute = source.requests_a_minute
+    known = {} if minute is None else {"all": Limit(name="all", requests=minute, seconds=60.0)}
+    quota = Quota(counts=lambda _method, _path: tuple(known), known=known)
+    http = HttpClient(
+        name="http source",
+        base_url=url,
+        auth=auth,
+        headers={name: expand(value) for name, value in source.headers.items()},
+        traffic=share and share("http", url, credential, quota),
+    )
+    lists = [source.listing, *([source.gone] if source.gone else [])]
+    return JsonApiConnector(name="http source", http=http, listings={source.provides: lists}, start=start)
 
 
 def shared(database: Database) -> Share:

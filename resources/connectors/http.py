@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import orjson
@@ -42,6 +42,14 @@ class RetryPolicy:
         return backoff if retry_after is None else retry_after + chance * min(1.0, self.base_seconds)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A parsed JSON body and the headers it came with."""
+
+    body: Any
+    headers: Mapping[str, str]
+
+
 class HttpClient:
     """One vendor's base URL with its credentials. Answers are parsed JSON objects."""
 
@@ -51,7 +59,7 @@ class HttpClient:
         name: str,
         base_url: str,
         headers: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None = None,
+        auth: tuple[str, str] | httpx.Auth | None = None,
         timeout_seconds: float = 30.0,
         policy: RetryPolicy | None = None,
         traffic: Traffic | None = None,
@@ -86,7 +94,26 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         repeatable: bool = True,
     ) -> dict[str, Any]:
-        """The answer's JSON object.
+        """The answer's JSON object; see `exchange`."""
+        answer = self.exchange(
+            method, path, params=params, json=json, form=form, headers=headers, repeatable=repeatable, top="object"
+        )
+        body: dict[str, Any] = answer.body
+        return body
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str | int] | None = None,
+        json: Any = None,
+        form: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        repeatable: bool = True,
+        top: Literal["object", "any"] = "any",
+    ) -> Answer:
+        """The answer's JSON with its headers.
 
         `repeatable=False` is for writes that must not happen twice: they are retried only where the server refused them
         before doing anything (429, 503) or was never reached.
@@ -95,7 +122,7 @@ class HttpClient:
         while True:
             try:
                 with self._traffic.call(method, path):
-                    return self._once(method, path, params=params, json=json, form=form, headers=headers)
+                    return self._once(method, path, top, params=params, json=json, form=form, headers=headers)
             except Again as again:
                 attempt += 1
                 if attempt >= self._policy.attempts or not (repeatable or again.untouched):
@@ -111,7 +138,7 @@ class HttpClient:
     def close(self) -> None:
         self._client.close()
 
-    def _once(self, method: str, path: str, **call: Any) -> dict[str, Any]:
+    def _once(self, method: str, path: str, top: str, **call: Any) -> Answer:
         where = f"{self.name}: {method} {self.base_url}{path}"
         content = orjson.dumps(call["json"]) if call["json"] is not None else None
         headers = {**(call["headers"] or {}), **({"Content-Type": "application/json"} if content is not None else {})}
@@ -130,7 +157,7 @@ class HttpClient:
             raise Again(SourceUnavailable(f"{where}: no answer: {reason}; try again later")) from error
         self._traffic.told(method, path, response.headers)
         _raise_for_status(response, where)
-        return _object(response, where)
+        return Answer(body=_parsed(response, where, top), headers=response.headers)
 
 
 def _raise_for_status(response: httpx.Response, where: str) -> None:
@@ -153,14 +180,14 @@ def _raise_for_status(response: httpx.Response, where: str) -> None:
     raise SourceRefused(f"{where}: answered {status}: {said}", status=status)
 
 
-def _object(response: httpx.Response, where: str) -> dict[str, Any]:
+def _parsed(response: httpx.Response, where: str, top: str) -> Any:
     if not response.content:
         return {}
     try:
         body = orjson.loads(response.content)
     except orjson.JSONDecodeError as error:
         raise Again(SourceMalformed(f"{where}: the answer is not JSON: {error}; try again later")) from error
-    if not isinstance(body, dict):
+    if top == "object" and not isinstance(body, dict):
         raise Again(SourceMalformed(f"{where}: the answer is not a JSON object; is its URL right?"))
     return body
 
