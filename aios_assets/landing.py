@@ -10,11 +10,13 @@ from dataclasses import dataclass
 import dagster as dg
 
 from aios_assets import naming
+from resources import clock
 from resources.connectors.base import Connector, Page
 from resources.connectors.files.connector import FilesIncomplete
 from resources.dagster_resources import ConnectorsResource, DatabaseResource
 from resources.declarations import Declared
 from resources.landing import LandingStore, pull
+from resources.webhooks import WebhookStore
 
 COLUMNS = {
     "source": "text",
@@ -81,12 +83,14 @@ def _landing(declared: Declared, source: str) -> dg.AssetsDefinition:
     def landing(
         context: dg.AssetExecutionContext, database: DatabaseResource, connectors: ConnectorsResource
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        store = LandingStore(database.open())
+        store, hooks = LandingStore(database.open()), WebhookStore(database.open())
+        told = hooks.newest(automation=automation.name, source=source)  # what comes from now on may miss this read
         with connectors.open(declaration, automation=automation, folder=declared.folder) as connector:
             readable = _UpToTheBroken(connector)
             landed = pull(readable, store, automation=automation.name, source=source, run_id=context.run.run_id)
         if readable.problem and not store.count(automation=automation.name, source=source):
             raise readable.problem  # nothing of this source was ever readable: that is no hitch, it is declared wrongly
+        hooks.answered(automation=automation.name, source=source, up_to=told, now=clock.now())
         problem = str(readable.problem or "")
         yield dg.MaterializeResult(
             asset_key=spec.key,

@@ -14,6 +14,7 @@ from cli import (
     alert,
     automation,
     bench,
+    connect,
     decision,
     drill,
     incident,
@@ -77,6 +78,9 @@ run.add_to(app)
 simulate.add_to(app)
 state.add_to(app)
 app.add_typer(automation.app, name="automation", help="Declared business processes: new, check, diff, list.")
+app.add_typer(
+    connect.app, name="connect", help="Declared sources: whether they can be read, and what their records become."
+)
 app.add_typer(decision.app, name="decision", help="What was decided, why, and whether it still comes out the same.")
 app.add_typer(quarantine.app, name="quarantine", help="Input that could not be used, and its replay after a fix.")
 app.add_typer(model.app, name="model", help="Model versions, their aliases, promotion and rollback.")

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from aios_core.errors import AiosError
+from gateway import hooks
 from gateway.access_log import AccessLog
 from gateway.decide import routes as decide_routes
 from gateway.dependencies import Services
@@ -142,10 +143,12 @@ def create_app(
     app.state.hall = hall
     app.state.inference = inference
     app.state.line = line
+    app.state.hooks = _hooks(decisions_database, settings, clock)
     for module in PAGES:
         app.include_router(module.router, include_in_schema=False)
     app.include_router(inference_routes.router)
     app.include_router(decide_routes.router)
+    app.include_router(hooks.router, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_middleware(Edge, requests=requests, log=logged, keys=keys, inference=inference)
     handle_errors(app)
@@ -164,6 +167,18 @@ def _decider(database: Database, hall: Hall, settings: Settings, clock: Callable
         return Decider(database, hall=hall, declarations=Declarations(folders), clock=clock)
 
     return lambda asked: made().decide(asked)
+
+
+def _hooks(database: Database, settings: Settings, clock: Callable[[], datetime]) -> Callable[[], Any]:
+    """Made at the first delivery: most gateways never see one."""
+
+    @cache
+    def made() -> Any:
+        from gateway.decide.declared import Declarations
+
+        return hooks.Hooks(database, declarations=Declarations(settings.deployment.automation_folders), clock=clock)
+
+    return made
 
 
 def _explanations(database: Database, lake: Lake, settings: Settings) -> Callable[[], Any]:

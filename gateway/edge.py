@@ -20,6 +20,7 @@ from gateway.tracing import Trace, trace_of
 
 LARGEST_FORM = 256 * 1024
 LARGEST_DECIDE = 2 * 1024 * 1024
+LARGEST_HOOK = 1024 * 1024
 OPEN_PATHS = ("/v2", "/v2/", "/v2/health/live", "/v2/health/ready")
 _PLAIN = [(k.encode(), v.encode()) for k, v in HEADERS.items()]
 
@@ -33,6 +34,8 @@ def largest(path: str) -> int:
     """How many bytes a body may have."""
     if path.startswith("/v2/"):
         return MAX_BODY
+    if path.startswith("/hooks/"):
+        return LARGEST_HOOK
     return LARGEST_DECIDE if path.startswith("/v1/") else LARGEST_FORM
 
 

@@ -11,7 +11,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from aios_core.monitoring.verdict import Remedy
+from resources.webhooks import Waiting
 
+ENOUGH, CALM, LONGEST = 100, timedelta(seconds=2), timedelta(seconds=10)  # of webhook deliveries
 DAY, EARLY = timedelta(days=1), timedelta(hours=4)  # a day's outcomes are there some hours before the day is over
 
 
@@ -37,6 +39,15 @@ def score_undecided(days: Sequence[tuple[date, int, int]]) -> list[Request]:
     newest = max(n for _, _, n in days)
     undecided = sum(c for _, c, _ in days)
     return [Request(run_key=f"score:{first}:{last}:{newest}:{undecided}", first_day=first, last_day=last)]
+
+
+def read_told(waiting: Sequence[Waiting], *, now: datetime) -> list[Request]:
+    """Deliveries become one read once they pause for a moment, are many, or one of them has waited long enough.
+
+    A helpdesk that changes a hundred tickets at once sends a hundred of them within a second.
+    """
+    due = [w for w in waiting if w.count >= ENOUGH or now - w.last_at >= CALM or now - w.first_at >= LONGEST]
+    return [Request(run_key="webhooks:" + ",".join(f"{w.source}:{w.newest}" for w in waiting))] if due else []
 
 
 def collect_finished(batches: Sequence[str]) -> list[Request]:

@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from aios_core.declaration.base import Declared
 from aios_core.declaration.listing import Auth, Listing
+from aios_core.declaration.webhook import Webhook
 
 
 class FieldMapping(Declared):
@@ -43,6 +44,9 @@ class SourceBase(Declared):
 
     provides: Literal["tickets", "customers"]
     mapping: Mapping = Field(default_factory=dict)
+    webhook: Webhook | None = Field(
+        None, description="The source calls us when something changed; none: it is read on schedule"
+    )
 
     @property
     def usual(self) -> Mapping:

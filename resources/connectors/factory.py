@@ -88,8 +88,16 @@ def _json_api(
     return JsonApiConnector(name="http source", http=http, listings={source.provides: lists}, start=start)
 
 
-def shared(database: Database) -> Share:
-    """Quotas and breakers of this database, for every vendor."""
-    return lambda vendor, url, credential, quota: SharedTraffic(
-        database, vendor=vendor, url=url, credential=credential, quota=quota, clock=lambda: datetime.now(UTC)
-    )
+def shared(database: Database, made: list[SharedTraffic] | None = None) -> Share:
+    """Quotas and breakers of this database, for every vendor. What is made is kept in `made`, for who wants to look at it."""
+
+    def share(vendor: str, url: str, credential: str, quota: Quota) -> SharedTraffic:
+        # a vendor's windows and pauses are real time, also where a platform plays months in minutes
+        traffic = SharedTraffic(
+            database, vendor=vendor, url=url, credential=credential, quota=quota, clock=lambda: datetime.now(UTC)
+        )
+        if made is not None:
+            made.append(traffic)
+        return traffic
+
+    return share

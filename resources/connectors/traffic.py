@@ -9,9 +9,10 @@ Throttled is not broken: a 429 pauses everybody with this credential and leaves 
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Protocol
 
 from aios_core.traffic.quota import Limit
@@ -87,15 +88,23 @@ class SharedTraffic:
         self._clock = clock
         self._sleep = sleep
         self._limits: dict[str, Limit] = {**quota.known, **self._quotas.learnt(self.key)}
+        self.clock_offset: float | None = None  # seconds that the vendor's clock is ahead of ours
 
     def call(self, method: str, path: str) -> "_Call":
         return _Call(self, [self._limits[n] for n in self._quota.counts(method, path) if n in self._limits])
 
     def told(self, method: str, path: str, headers: Mapping[str, str]) -> None:
+        with suppress(KeyError, TypeError, ValueError):
+            self.clock_offset = (parsedate_to_datetime(headers["date"]) - self._clock()).total_seconds()
         new = [limit for limit in self._quota.told(method, path, headers) if self._limits.get(limit.name) != limit]
         if new:
             self._quotas.learn(self.key, new)
             self._limits |= {limit.name: limit for limit in new}
+
+    def standing(self) -> dict[str, str]:
+        """Each limit with how much of it is used now."""
+        used = self._quotas.used(self.key, list(self._limits.values()))
+        return {n: f"{used[n]} of {limit.requests} in {limit.seconds:g} s" for n, limit in self._limits.items()}
 
     def admitted(self, limits: list[Limit]) -> Place:
         """A place under every limit, waited for."""

@@ -6,11 +6,13 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from aios_core.monitoring.verdict import Remedy
+from resources.webhooks import Waiting
 from sensors.requests import (
     collect_finished,
     monitor_decided,
     move_on,
     narrow,
+    read_told,
     repair,
     retrain,
     rollback,
@@ -124,3 +126,28 @@ def test_each_rollback_with_something_to_make_good_is_a_repair_and_another_one_w
     assert first.run_key != second.run_key
     assert repair([(7, 100)])[0].run_key == first.run_key
     assert repair([(7, 12)])[0].run_key != first.run_key
+
+
+def told(count: int, *, first: float, last: float, source: str = "desk", newest: int = 9) -> Waiting:
+    """`first` and `last` are how many seconds ago."""
+    return Waiting(
+        source=source,
+        count=count,
+        newest=newest,
+        first_at=NOW - timedelta(seconds=first),
+        last_at=NOW - timedelta(seconds=last),
+    )
+
+
+def test_deliveries_are_read_together_once_they_pause_are_many_or_waited_long() -> None:
+    assert read_told([], now=NOW) == []
+    assert read_told([told(5, first=4, last=0.5)], now=NOW) == [], "more may come in a moment"
+    assert len(read_told([told(5, first=4, last=2)], now=NOW)) == 1
+    assert len(read_told([told(100, first=1, last=0)], now=NOW)) == 1
+    assert len(read_told([told(5, first=10, last=0)], now=NOW)) == 1
+
+
+def test_one_read_is_for_all_sources_that_called_and_is_asked_for_once() -> None:
+    both = [told(1, first=3, last=3), told(1, first=0.1, last=0.1, source="crm", newest=4)]
+    (request,) = read_told(both, now=NOW)
+    assert request.run_key == "webhooks:desk:9,crm:4"

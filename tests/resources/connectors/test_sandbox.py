@@ -6,15 +6,19 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
 from aios_core.automation import Automation
+from aios_core.errors import DeclarationError, RetryableError
+from resources.breakers import BreakerOpen
 from resources.canonical import CanonicalStore
+from resources.connectors import looking
 from resources.connectors.base import Connector
-from resources.connectors.factory import open_connector
+from resources.connectors.factory import open_connector, shared
 from resources.database import Database
 from resources.landing import LandingStore, Pulled, pull
 from tests.resources.connectors.fakes import action
@@ -196,3 +200,47 @@ def test_a_ticket_an_agent_solved_first_is_a_conflict(sandbox: Sandbox) -> None:
 def test_check_says_where_we_are(sandbox: Sandbox) -> None:
     assert "agent@example.com" in sandbox.connector("helpdesk").check()
     assert "reads Account" in sandbox.connector("crm").check()
+
+
+def test_a_source_is_looked_at_before_anything_is_read_for_good(
+    sandbox: Sandbox, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "sandbox-token")
+    declared = SimpleNamespace(automation=sandbox.automation, folder=PROJECT)
+    found = looking.check(declared, "helpdesk", database)  # type: ignore[arg-type]  # all that is asked of a declaration
+    assert found.who.startswith("agent@example.com (admin)")
+    assert found.clock_offset is not None
+    assert not found.skewed, "the server's own clock is ours, though its world's stands still"
+    assert found.quota["exports"] == "1 of 6000 in 60 s", "the sandbox says its own limit, which is above the vendor's"
+    assert found.first is not None
+
+    seen = looking.preview(declared, "helpdesk", database, limit=2)  # type: ignore[arg-type]
+    assert [one.object for one in seen] == ["users", "users", "tickets", "tickets"]
+    assert seen[-1].entity is not None
+    assert seen[-1].entity["ticket_id"] == seen[-1].external_id
+    assert rows(database, "select count(*) from landing_records") == [(0,)]
+    with pytest.raises(DeclarationError, match="no source `other`; there are: crm, helpdesk"):
+        looking.check(declared, "other", database)  # type: ignore[arg-type]
+
+
+def test_a_vendor_that_does_not_answer_is_left_alone_by_every_process(sandbox: Sandbox, database: Database) -> None:
+    sandbox.control("faults", {"rates": {"5xx": 1.0}})
+
+    def read() -> None:
+        connector = open_connector(
+            sandbox.automation.sources["helpdesk"],
+            folder=PROJECT,
+            expand=lambda text: text.replace("${TOKEN}", "sandbox-token"),
+            traffic=shared(database),
+        )
+        try:
+            pull(connector, LandingStore(database), automation="desk", source="helpdesk")
+        finally:
+            connector.close()
+
+    with pytest.raises(RetryableError):
+        read()
+    asked = sandbox.control("state")["faults"]["injected"]["5xx"]
+    with pytest.raises(BreakerOpen, match="is left alone for"):
+        read()
+    assert sandbox.control("state")["faults"]["injected"]["5xx"] == asked, "it was not asked again"

@@ -1,0 +1,1 @@
+"""Deliveries of other systems: whose they are, when they were sent, and which one it is."""
