@@ -20,7 +20,7 @@ from aios_core.automation import (
     Automation,
     HelpCenterSource,
 )
-from aios_core.declaration.sources import FileSource, HttpSource, SalesforceSource, SqlSource, ZendeskSource
+from aios_core.declaration.sources import Source
 from aios_core.errors import ConfigurationError, DeclarationError
 
 COMPONENT = "aios_assets.automation.AutomationComponent"
@@ -30,11 +30,7 @@ TEMPLATES = Path(__file__).parent / "templates" / "automation"
 TOP_LEVEL = ("type", "attributes", "requirements", "template_vars_module", "post_processing")
 KINDS = ("linear_text", "encoder", "cascade", "tabular", "onnx")
 SOURCES: dict[str, type[BaseModel]] = {
-    "zendesk": ZendeskSource,
-    "salesforce": SalesforceSource,
-    "file": FileSource,
-    "http": HttpSource,
-    "sql": SqlSource,
+    get_args(kind.model_fields["connector"].annotation)[0]: kind for kind in get_args(get_args(Source)[0])
 }
 ARTICLES: dict[str, type[BaseModel]] = {"zendesk_help_center": HelpCenterSource, "folder": ArticleFolder}
 # the sandbox's world begins about 30 days before today
@@ -68,7 +64,12 @@ class Problem:
 def load_declaration(file: Path) -> Declared:
     """The automation declared in `file`; a DeclarationError lists every problem as `file:line: what; what to do`."""
     file = file.resolve()
-    root = _compose(file, _read(file))
+    return read_declaration(file, _read(file))
+
+
+def read_declaration(file: Path, text: str) -> Declared:
+    """The automation that `file` would declare if it held this text; as `load_declaration`."""
+    root = _compose(file, text)
     attributes = _attributes(file, root)
     try:
         automation = Automation.model_validate(_construct(file, attributes))

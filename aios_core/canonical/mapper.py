@@ -12,6 +12,7 @@ from typing import Any
 from aios_core.canonical import salesforce, tabular, zendesk
 from aios_core.canonical.entities import Contact, Customer, Ticket
 from aios_core.canonical.values import to_id
+from aios_core.declaration.source_base import ApiSource
 from aios_core.declaration.sources import SalesforceSource, Source, ZendeskSource
 from aios_core.errors import RecordError
 
@@ -20,7 +21,7 @@ def objects_of(source: Source) -> tuple[str, ...]:
     """What is landed of a source, in the order in which it is best read: users before the tickets that name them."""
     if isinstance(source, ZendeskSource):
         return ("users", "tickets")
-    return (source.provides,)
+    return tuple(source.lists) if isinstance(source, ApiSource) else (source.provides,)
 
 
 def map_record(
@@ -46,6 +47,8 @@ def map_record(
     }
     if isinstance(source, ZendeskSource) and object == "users":
         return zendesk.map_contact(**own)
+    if isinstance(source, ApiSource) and object == "users":
+        return tabular.map_contact(source, **own)
     facts = own | {"correlation_id": correlation_id}
     if isinstance(source, ZendeskSource) and object == "tickets":
         return zendesk.map_ticket(source, **facts)

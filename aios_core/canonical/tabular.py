@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from aios_core.canonical.entities import RESOLVED, Customer, Ticket
+from aios_core.canonical.entities import RESOLVED, Contact, Customer, Ticket
 from aios_core.canonical.values import (
     clean_json,
     pick,
@@ -20,8 +20,10 @@ from aios_core.canonical.values import (
     to_tags,
     to_text,
     to_time,
+    translates,
 )
-from aios_core.declaration.sources import FileSource, HttpSource, SqlSource
+from aios_core.declaration.source_base import ApiSource
+from aios_core.declaration.sources import FileSource, SqlSource
 
 TICKET_FIELDS = frozenset(
     (
@@ -30,14 +32,14 @@ TICKET_FIELDS = frozenset(
     )
 )
 CUSTOMER_FIELDS = frozenset({"customer_id", "created_at", "updated_at", "event_time", "known_at"})
-Mapped = FileSource | HttpSource | SqlSource
+Mapped = FileSource | SqlSource | ApiSource
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", re.ASCII)
 
 
 def id_path(source: Mapped) -> str | None:
     """The column that identifies a row; None: its file and number do."""
-    if isinstance(source, HttpSource):
-        return source.listing.id
+    if isinstance(source, ApiSource):
+        return source.lists[source.provides][0].id
     own = source.fields.get("ticket_id" if source.provides == "tickets" else "customer_id")
     return source.id_column or (own.field if own is not None else None)
 
@@ -94,7 +96,7 @@ def map_ticket(
         priority=to_optional_text(raw["priority"], field="priority"),
         channel=to_optional_text(raw["channel"], field="channel"),
         language=to_optional_text(raw["language"], field="language"),
-        queue=to_optional_text(raw["queue"], field="queue"),
+        queue=_queue(source, raw["queue"]),
         requester_id=to_optional_id(raw["requester_id"], field="requester_id"),
         customer_id=to_optional_id(raw["customer_id"], field="customer_id"),
         tags=to_tags(raw["tags"]),
@@ -130,8 +132,38 @@ def map_customer(
     )
 
 
+def map_contact(
+    source: ApiSource,
+    *,
+    source_name: str,
+    payload: Mapping[str, Any],
+    landed_at: datetime,
+    external_id: str,
+    version: str,
+) -> Contact:
+    """One user of the helpdesk; its customer's id is the CRM's. Raises RecordError."""
+    updated, created = (
+        to_optional_time(pick(source.contact, name, payload), field=name) for name in ("updated_at", "created_at")
+    )
+    return Contact(
+        source=source_name,
+        contact_id=external_id,
+        version=version,
+        customer_id=to_optional_id(pick(source.contact, "customer_id", payload), field="customer_id"),
+        event_time=updated or created or landed_at,
+        known_at=updated or landed_at,
+    )
+
+
 def _own_id(source: Mapped, name: str, payload: Mapping[str, Any], external_id: str) -> str:
     return to_id(pick(source.fields, name, payload), field=name) if name in source.fields else external_id
+
+
+def _queue(source: Mapped, value: Any) -> str | None:
+    """The automation's name for it; None for a team of a vendor's account that the declaration does not name."""
+    queue = to_optional_text(value, field="queue")
+    known = not isinstance(source, ApiSource) or translates(source.fields.get("queue"), queue)
+    return queue if known else None
 
 
 def _status(source: Mapped, payload: Mapping[str, Any], resolved: datetime | None) -> str:

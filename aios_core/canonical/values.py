@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from aios_core.declaration.sources import FieldMapping
+from aios_core.declaration.source_base import FieldMapping
 from aios_core.errors import RecordError
 from aios_core.retrieval.markup import html_text
 
@@ -125,14 +125,15 @@ def to_optional_time(value: Any, *, field: str, format: str | None = None) -> da
 
 
 def to_tags(value: Any, *, field: str = "tags") -> tuple[str, ...]:
-    """Tags from a list, or from one text separated by commas or spaces."""
+    """Tags from a list of names or of objects with a `name`, or from one text separated by commas or spaces."""
     if value is None:
         return ()
     if isinstance(value, str):
         value = value.replace(",", " ").split()
     if not isinstance(value, list | tuple):
         raise RecordError("record.bad_tags", f"{field}: a list is needed, found {_kind(value)}")
-    return tuple(to_text(tag, field=field) for tag in value if tag is not None)
+    names = (tag.get("name") if isinstance(tag, Mapping) else tag for tag in value)
+    return tuple(to_text(name, field=field) for name in names if name is not None)
 
 
 def clean_text(text: str) -> str:

@@ -4,59 +4,21 @@ What belongs here: what can be declared of each kind of source. What does not: r
 payload means (`aios_core/canonical/`).
 """
 
+from collections.abc import Sequence
 from datetime import date
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from aios_core.declaration.base import Declared
 from aios_core.declaration.listing import Auth, Listing
-from aios_core.declaration.webhook import Webhook
-
-
-class FieldMapping(Declared):
-    """Where one canonical field comes from in a source's payload."""
-
-    field: str | None = Field(None, description="Column or dotted path in the payload")
-    constant: str | int | float | bool | None = Field(None, description="The same value for every record")
-    values: dict[str, str] = Field(default_factory=dict, description="Source value -> canonical value")
-    format: str | None = Field(None, description="strptime format of a date-time column")
-    markup: Literal["html"] | None = Field(None, description="The text is HTML: its words are taken, its tags left")
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> "FieldMapping":
-        if (self.field is None) == (self.constant is None):
-            raise ValueError("a mapping needs exactly one of `field` and `constant`")
-        return self
-
-
-def _long_form(value: Any) -> Any:
-    """`subject: text` is short for `subject: {field: text}`."""
-    return {"field": value} if isinstance(value, str) else value
-
-
-Mapping = dict[str, Annotated[FieldMapping, BeforeValidator(_long_form, json_schema_input_type=str | FieldMapping)]]
-
-
-class SourceBase(Declared):
-    """What every source declares. `provides` says which canonical entity its records become."""
-
-    provides: Literal["tickets", "customers"]
-    mapping: Mapping = Field(default_factory=dict)
-    webhook: Webhook | None = Field(
-        None, description="The source calls us when something changed; none: it is read on schedule"
-    )
-
-    @property
-    def usual(self) -> Mapping:
-        """Where this kind of source has its canonical fields; `mapping` has the last word."""
-        return {}
-
-    @cached_property
-    def fields(self) -> Mapping:
-        """Every canonical field that has a place, as declared or as usual."""
-        return {**self.usual, **self.mapping}
+from aios_core.declaration.source_base import ApiSource, SourceBase
+from aios_core.declaration.vendors.freshdesk import FreshdeskSource
+from aios_core.declaration.vendors.hubspot import HubspotSource
+from aios_core.declaration.vendors.intercom import IntercomSource
+from aios_core.declaration.vendors.jira import JiraSource
+from aios_core.declaration.vendors.pipedrive import PipedriveSource
+from aios_core.declaration.vendors.servicenow import ServicenowSource
 
 
 class ZendeskSource(SourceBase):
@@ -93,20 +55,28 @@ class FileSource(SourceBase):
     id_column: str | None = Field(None, description="Default: file name and row number")
 
 
-class HttpSource(SourceBase):
+class HttpSource(ApiSource):
     """Any JSON API over HTTP: how it lists what changed, by declaration. Actions can't be written to it."""
 
     connector: Literal["http"]
-    url: str = Field(description="Base URL, `${VAR}` allowed")
     auth: Auth | None = Field(None, description="None: it asks nobody who they are")
     headers: dict[str, str] = Field(default_factory=dict, description="With every request; `${VAR}` allowed")
     listing: Listing
     gone: Listing | None = Field(
         None, description="A second list, of what was deleted: its items need the field `deleted` mapped"
     )
-    requests_a_minute: int | None = Field(
-        None, ge=1, description="What the API allows; none: it says 429 when it is enough"
-    )
+
+    @cached_property
+    def lists(self) -> dict[str, Sequence[Listing]]:
+        return {self.provides: (self.listing, *((self.gone,) if self.gone else ()))}
+
+    @property
+    def signs_in(self) -> Auth | None:
+        return self.auth
+
+    @property
+    def says(self) -> dict[str, str]:
+        return self.headers
 
 
 class SqlSource(SourceBase):
@@ -130,5 +100,16 @@ class SqlSource(SourceBase):
 
 
 Source = Annotated[
-    ZendeskSource | SalesforceSource | FileSource | HttpSource | SqlSource, Field(discriminator="connector")
+    ZendeskSource
+    | SalesforceSource
+    | FreshdeskSource
+    | HubspotSource
+    | IntercomSource
+    | JiraSource
+    | PipedriveSource
+    | ServicenowSource
+    | FileSource
+    | HttpSource
+    | SqlSource,
+    Field(discriminator="connector"),
 ]

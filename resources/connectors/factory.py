@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from aios_core.declaration.sources import FileSource, HttpSource, SalesforceSource, Source, SqlSource, ZendeskSource
+from aios_core.declaration.source_base import ApiSource
+from aios_core.declaration.sources import FileSource, SalesforceSource, Source, SqlSource, ZendeskSource
 from aios_core.traffic.quota import Limit
 from resources.connectors.base import Connector
 from resources.connectors.files.connector import FileConnector
@@ -65,27 +66,28 @@ def open_connector(
             return FileConnector(source, pattern=expand(source.path), folder=folder)
         case SqlSource():
             return SqlConnector(source, url=expand(source.url))
-        case HttpSource():
+        case ApiSource():
             return _json_api(source, expand=expand, start=start, share=traffic)
 
 
 def _json_api(
-    source: HttpSource, *, expand: Callable[[str], str], start: date | None, share: Share | None
+    source: ApiSource, *, expand: Callable[[str], str], start: date | None, share: Share | None
 ) -> JsonApiConnector:
-    url = expand(source.url)
-    auth, credential = opened(source.auth, url=url, expand=expand)
-    minute = source.requests_a_minute
-    known = {} if minute is None else {"all": Limit(name="all", requests=minute, seconds=60.0)}
+    url, name = expand(source.url), str(source.connector)  # type: ignore[attr-defined]  # every kind has one
+    auth, credential = opened(source.signs_in, url=url, expand=expand)
+    known = {}
+    if source.allowed is not None:
+        requests, seconds = source.allowed
+        known["all"] = Limit(name="all", requests=requests, seconds=seconds)
     quota = Quota(counts=lambda _method, _path: tuple(known), known=known)
     http = HttpClient(
-        name="http source",
+        name=name,
         base_url=url,
         auth=auth,
-        headers={name: expand(value) for name, value in source.headers.items()},
-        traffic=share and share("http", url, credential, quota),
+        headers={header: expand(value) for header, value in source.says.items()},
+        traffic=share and share(name, url, credential, quota),
     )
-    lists = [source.listing, *([source.gone] if source.gone else [])]
-    return JsonApiConnector(name="http source", http=http, listings={source.provides: lists}, start=start)
+    return JsonApiConnector(name=name, http=http, listings=source.lists, start=start)
 
 
 def shared(database: Database, made: list[SharedTraffic] | None = None) -> Share:

@@ -1,0 +1,1 @@
+"""Vendors whose JSON APIs are read by declaration: one module each says where everything is."""
