@@ -1,4 +1,4 @@
-"""The ASGI app: both vendors and the control plane on one port.
+"""The ASGI app: all vendors and the control plane on one port.
 
 What belongs here: putting routers, faults and error bodies together. What does not: any endpoint.
 """
@@ -13,6 +13,10 @@ from sandbox.faults import App, FaultMiddleware, Receive, Scope, Send
 from sandbox.salesforce.routes import SalesforceError, salesforce_router
 from sandbox.salesforce.routes import answer as salesforce_answer
 from sandbox.service import Sandbox
+from sandbox.vendors import freshdesk, hubspot, intercom, jira, pipedrive, servicenow
+from sandbox.vendors.answers import VendorRefusal
+from sandbox.vendors.answers import answer as vendor_answer
+from sandbox.vendors.desk import Desk
 from sandbox.zendesk.errors import ZendeskError
 from sandbox.zendesk.routes import answer as zendesk_answer
 from sandbox.zendesk.routes import zendesk_router
@@ -45,10 +49,14 @@ def create_app(sandbox: Sandbox) -> FastAPI:
     app = FastAPI(title="AIOS sandbox", openapi_url=None, lifespan=lifespan)
     app.include_router(zendesk_router(sandbox))
     app.include_router(salesforce_router(sandbox))
+    desk = Desk(sandbox)
+    for vendor in (freshdesk, servicenow, jira, hubspot, intercom, pipedrive):
+        app.include_router(vendor.router(desk))
     app.include_router(control.control_router(sandbox))
     app.add_api_route("/", control.index, response_model=None)
     app.add_exception_handler(ZendeskError, _zendesk_refusal)
     app.add_exception_handler(SalesforceError, _salesforce_refusal)
+    app.add_exception_handler(VendorRefusal, _vendor_refusal)
     app.add_exception_handler(404, _no_such_path)
     for error in control.CONTROL_ERRORS:
         app.add_exception_handler(error, _control_refusal)
@@ -65,6 +73,11 @@ async def _zendesk_refusal(_: Request, error: Exception) -> Response:
 async def _salesforce_refusal(_: Request, error: Exception) -> Response:
     assert isinstance(error, SalesforceError)
     return salesforce_answer(error.body, status=error.status)
+
+
+async def _vendor_refusal(_: Request, error: Exception) -> Response:
+    assert isinstance(error, VendorRefusal)
+    return vendor_answer(error.body, status=error.status, headers=error.headers)
 
 
 async def _control_refusal(_: Request, error: Exception) -> Response:

@@ -31,7 +31,10 @@ PRESETS: Final = {
     "heavy": "429=0.15,5xx=0.10,slow=0.10,truncated=0.05,malformed=0.05,lost_response=0.05,expired_token=0.05,"
     "duplicates=0.3,late=0.3,retry_after=1,slow_ms=300",
 }
-VENDOR_PATHS: Final = ("/api/v2", "/services")
+VENDOR_PATHS: Final = (
+    *("/api/v2", "/services"),
+    *("/freshdesk/", "/servicenow/", "/jira/", "/hubspot/", "/intercom/", "/pipedrive/"),
+)
 TOKEN_PATH: Final = "/services/oauth2/token"
 
 

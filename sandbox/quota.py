@@ -14,8 +14,11 @@ WINDOW: Final = 60.0
 QuotaName = Literal["real", "generous"]
 LIMITS: Final[dict[QuotaName, dict[str, int]]] = {
     # Zendesk Suite Professional: 700 requests a minute an account, 10 incremental exports, 100 ticket updates
-    "real": {"account": 700, "incremental": 10, "updates": 100},
-    "generous": {"account": 6_000, "incremental": 6_000, "updates": 6_000},
+    "real": {"account": 700, "incremental": 10, "updates": 100}
+    # Freshdesk Pro 400; HubSpot's search 5 a second; Intercom 1,000; the others have budgets that differ by account
+    | {"freshdesk": 400, "hubspot": 300, "intercom": 1_000, "servicenow": 600, "jira": 600, "pipedrive": 600},
+    "generous": dict.fromkeys(("account", "incremental", "updates"), 6_000)
+    | dict.fromkeys(("freshdesk", "hubspot", "intercom", "servicenow", "jira", "pipedrive"), 6_000),
 }
 
 

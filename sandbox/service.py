@@ -15,6 +15,7 @@ import numpy as np
 from sandbox.clock import SECOND, Clock, iso
 from sandbox.faults import Faults
 from sandbox.helpdesk.changes import Change, read_change
+from sandbox.helpdesk.lifecycle import DELETED
 from sandbox.helpdesk.store import FIRST_TICKET_ID, TicketStore
 from sandbox.journal import Journal, JournalError
 from sandbox.quota import LIMITS, Quota
@@ -398,7 +399,12 @@ class Sandbox:
         """Every ticket with its versions so far and its last update: what a client must have landed, and nothing more."""
         now, store = self.tick(), self.helpdesk
         tickets = [
-            {"id": place + FIRST_TICKET_ID, "versions": versions, "updated_at": iso(store.updated[place])}
+            {
+                "id": place + FIRST_TICKET_ID,
+                "versions": versions,
+                "updated_at": iso(store.updated[place]),
+                "deleted": store.status[place] == DELETED,
+            }
             for place, versions in enumerate(store.versions)
             if versions
         ]

@@ -71,16 +71,17 @@ def map_ticket(
 ) -> Ticket:
     """One row as a ticket; raises RecordError.
 
-    A resolved ticket became true, and known, when it was resolved; any other when it was updated, else created. A row whose
+    A resolved ticket of a file became true, and known, when it was resolved; any other when it was updated, else created. A row whose
     status is a constant but whose mapped `resolved_at` is empty is not resolved yet.
     """
     created = _time(source, payload, "created_at") if _said(source, payload, "created_at") else landed_at
     updated = _optional_time(source, payload, "updated_at")
     resolved = _optional_time(source, payload, "resolved_at")
     status = _status(source, payload, resolved)
-    moment = (
-        (resolved if status in RESOLVED else None) or updated or (created if "created_at" in source.fields else None)
-    )
+    finished = resolved if status in RESOLVED else None
+    # an API lists a ticket again when anything of it changes; a file's row says when it was resolved
+    changed = (updated or finished) if isinstance(source, ApiSource) else (finished or updated)
+    moment = changed or (created if "created_at" in source.fields else None)
     raw = {n: pick(source.fields, n, payload, n) for n in TICKET_FIELDS}
     return Ticket(
         source=source_name,
