@@ -11,8 +11,9 @@ import dagster as dg
 
 from aios_assets import naming
 from resources import clock
-from resources.connectors.base import Connector, Page
+from resources.connectors.base import Page
 from resources.connectors.files.connector import FilesIncomplete
+from resources.contracts import ContractStore, Kept
 from resources.dagster_resources import ConnectorsResource, DatabaseResource
 from resources.declarations import Declared
 from resources.landing import LandingStore, pull
@@ -33,7 +34,7 @@ COLUMNS = {
 class _UpToTheBroken:
     """A connector's reading side that keeps the complaint about broken files, so that what was readable goes on."""
 
-    connector: Connector
+    connector: Kept
     problem: FilesIncomplete | None = None
 
     @property
@@ -71,6 +72,14 @@ def _landing(declared: Declared, source: str) -> dg.AssetsDefinition:
         columns=COLUMNS,
     )
 
+    contract = dg.AssetCheckSpec(
+        "contract",
+        asset=spec.key,
+        description=(
+            "Its records have the fields that they had, with the same kinds of values. What changed follows the declared mode: "
+            f"`{declaration.contract}`."
+        ),
+    )
     check = dg.AssetCheckSpec(
         "whole",
         asset=spec.key,
@@ -78,18 +87,25 @@ def _landing(declared: Declared, source: str) -> dg.AssetsDefinition:
     )
 
     @dg.multi_asset(
-        specs=[spec], check_specs=[check], name=naming.job_name(declared, asset_name(source)), can_subset=False
+        specs=[spec],
+        check_specs=[check, contract],
+        name=naming.job_name(declared, asset_name(source)),
+        can_subset=False,
     )
     def landing(
         context: dg.AssetExecutionContext, database: DatabaseResource, connectors: ConnectorsResource
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         store, hooks = LandingStore(database.open()), WebhookStore(database.open())
         told = hooks.newest(automation=automation.name, source=source)  # what comes from now on may miss this read
+        contracts = ContractStore(database.open())
+        known = contracts.known(automation=automation.name, source=source)
         with connectors.open(declaration, automation=automation, folder=declared.folder) as connector:
-            readable = _UpToTheBroken(connector)
+            kept = Kept(connector=connector, mode=declaration.contract, known=known)
+            readable = _UpToTheBroken(kept)
             landed = pull(readable, store, automation=automation.name, source=source, run_id=context.run.run_id)
         if readable.problem and not store.count(automation=automation.name, source=source):
             raise readable.problem  # nothing of this source was ever readable: that is no hitch, it is declared wrongly
+        kept.save(contracts, automation=automation.name, source=source, now=clock.now())
         hooks.answered(automation=automation.name, source=source, up_to=told, now=clock.now())
         problem = str(readable.problem or "")
         yield dg.MaterializeResult(
@@ -107,6 +123,15 @@ def _landing(declared: Declared, source: str) -> dg.AssetsDefinition:
             check_name=check.name,
             passed=not problem,
             description=problem or "everything was read",
+        )
+        changed = [f"{name}: {c.kind} `{c.path}` ({c.found})" for name, found in kept.found.items() for c in found]
+        yield dg.AssetCheckResult(
+            asset_key=spec.key,
+            check_name=contract.name,
+            passed=not changed,
+            severity=dg.AssetCheckSeverity.WARN,
+            description="; ".join(changed[:10]) or "as before",
+            metadata={"changes": changed},
         )
 
     return landing

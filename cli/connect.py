@@ -65,6 +65,23 @@ def preview(
         output.say("the source has no records")
 
 
+@app.command()
+def accept(source: Source, automation: Automation = None, json: output.AsJson = False) -> None:
+    """Take what a source's records look like from now on for its contract: after a change that was looked at.
+
+    aios connect accept helpdesk --automation customer_escalations
+    """
+    from resources.contracts import ContractStore
+
+    declared = context.automation(automation)
+    with context.database() as database:
+        forgotten = ContractStore(database).forget(automation=declared.automation.name, source=source)
+    if json:
+        output.as_json({"source": source, "forgotten": forgotten})
+    else:
+        output.say(f"the next read of {source} says what its contract is; forgotten: {forgotten} kinds of records")
+
+
 def _masked(fields: dict[str, Any]) -> dict[str, Any]:
     """What a terminal's history may keep: texts without addresses and numbers of persons."""
     from aios_core.privacy.masking import mask

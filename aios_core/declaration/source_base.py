@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from aios_core.contracts import Mode
 from aios_core.declaration.base import Declared
 from aios_core.declaration.listing import Auth, Listing
 from aios_core.declaration.webhook import Webhook
@@ -43,6 +44,10 @@ class SourceBase(Declared):
 
     provides: Literal["tickets", "customers"]
     mapping: Mapping = Field(default_factory=dict)
+    contract: Mode = Field(
+        "evolve",
+        description="When its records change: `evolve` takes and tells it, `quarantine` parts what does not fit, `freeze` ends the read",
+    )
     webhook: Webhook | None = Field(
         None, description="The source calls us when something changed; none: it is read on schedule"
     )
