@@ -9,12 +9,12 @@ from typing import Any
 
 import dagster as dg
 
-from aios_assets import pods
+from aios_assets import pods, retention
 from aios_assets.automation import definitions_of
 from resources.dagster_resources import ConnectorsResource, DatabaseResource, LakeResource, RegistryResource
 from resources.declarations import find_declarations
 from resources.deployments import OWN_AUTOMATIONS, PROJECT, deployment
-from sensors import everything
+from sensors import everything, schedules
 
 
 def build_defs(
@@ -27,6 +27,8 @@ def build_defs(
         dg.load_from_defs_folder(path_within_project=PROJECT),
         *(definitions_of(declared) for declared in outside),
         *(everything.build(declared) for declared in [*own, *outside]),
+        retention.build(),
+        dg.Definitions(schedules=schedules.platform()),
         dg.Definitions(resources=resources() | dict(resource_overrides or {}), executor=pods.default_executor()),
     )
 

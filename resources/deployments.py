@@ -18,6 +18,7 @@ OWN_AUTOMATIONS = PROJECT / "aios_assets" / "defs"
 NAMES = ("local", "staging", "production")
 ACCELERATORS = ("cpu", "cuda")
 EXECUTORS = ("in_process", "kubernetes")
+KEEP_RUNS_DAYS = 30
 
 # What the sandbox accepts by default. Only the local deployment has them: elsewhere a missing secret must be missed.
 SANDBOX_CREDENTIALS: Mapping[str, str] = {
@@ -36,7 +37,8 @@ class Deployment:
 
     `executor` kubernetes gives each step a pod of its own; `scoring_pod` is a YAML file with what the pods of steps that score get
     beyond the others (`dagster-k8s/config`), `days_per_run` how many days of a backfill one run scores (None: all of them),
-    `shards_per_day` into how many runs the scoring of one large day can be cut (None: it is not).
+    `shards_per_day` into how many runs the scoring of one large day can be cut (None: it is not), `keep_runs_days` how long Dagster's
+    runs are kept after they ended (`aios_core/retention.py` says which longer, which shorter).
     `database_url` None stands for the embedded Postgres under `home`; `automations` are the folders outside the project.
     """
 
@@ -53,6 +55,7 @@ class Deployment:
     scoring_pod: Path | None = None
     days_per_run: int | None = None
     shards_per_day: int | None = None
+    keep_runs_days: int = KEEP_RUNS_DAYS
 
     @property
     def automation_folders(self) -> tuple[Path, ...]:
@@ -80,6 +83,7 @@ def deployment(environ: Mapping[str, str] | None = None) -> Deployment:
         scoring_pod=Path(pod).expanduser().resolve() if (pod := _value(env, "AIOS_SCORING_POD")) else None,
         days_per_run=_count(env, "AIOS_DAYS_PER_RUN"),
         shards_per_day=_count(env, "AIOS_SHARDS_PER_DAY"),
+        keep_runs_days=_count(env, "AIOS_KEEP_RUNS_DAYS") or KEEP_RUNS_DAYS,
     )
 
 
@@ -115,6 +119,7 @@ def environment(of: Deployment) -> dict[str, str]:
         "AIOS_SANDBOX_URL": of.sandbox_url,
         "AIOS_ACCELERATOR": of.accelerator,
         "AIOS_EXECUTOR": of.executor,
+        "AIOS_KEEP_RUNS_DAYS": str(of.keep_runs_days),
     }
     if of.scoring_pod is not None:
         known["AIOS_SCORING_POD"] = str(of.scoring_pod)

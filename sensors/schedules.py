@@ -1,4 +1,4 @@
-"""Schedules: ingest, train, review batches and the judge, by the declared cron.
+"""Schedules: ingest, train, review batches and the judge, by the declared cron; retention, once a night.
 
 What belongs here: when things happen by the clock. What does not: what the judge says (`aios_core/monitoring/verdict.py`)
 and carrying it out (`remedies.py`).
@@ -6,7 +6,7 @@ and carrying it out (`remedies.py`).
 
 import dagster as dg
 
-from aios_assets import jobs, naming
+from aios_assets import jobs, naming, retention
 from resources.declarations import Declared
 
 
@@ -22,6 +22,20 @@ def build(declared: Declared) -> list[dg.ScheduleDefinition]:
         ),
         *_synthetic(declared),
         *_knowledge(declared),
+    ]
+
+
+def platform() -> list[dg.ScheduleDefinition]:
+    """Schedules of the platform itself, whatever is automated on it."""
+    return [
+        dg.ScheduleDefinition(
+            name="platform__retention_schedule",
+            job_name=f"platform__{retention.JOB}",
+            cron_schedule="40 3 * * *",
+            execution_timezone="UTC",
+            description="Deletes runs past their time and rows that nobody reads any more.",
+            default_status=dg.DefaultScheduleStatus.RUNNING,
+        )
     ]
 
 

@@ -95,7 +95,7 @@ def desk(trained_once: Path, postgres: EmbeddedPostgres, tmp_path: Path) -> Iter
     name = f"desk_{os.getpid()}_{tmp_path.name[-40:]}".lower().replace("-", "_")[:60]
     shutil.copytree(trained_once, tmp_path, dirs_exist_ok=True)
     with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
-        connection.execute(f'create database "{name}" template "{TRAINED}"')
+        connection.execute(f'create database "{name}" template "{TRAINED}" strategy file_copy')
         with standing(postgres.url(name), tmp_path) as platform:
             yield Desk(platform, load_declaration(platform.folder / "desk" / "defs.yaml"))
         connection.execute(f'drop database "{name}" with (force)')

@@ -33,7 +33,9 @@ def test_one_command_measures_every_stage_and_leaves_json_and_a_plot(temporary, 
     assert list(found["stages"]) == ["landing", "canonical", "features", "scoring", "decisions", "drift"]
     for name, stage in found["stages"].items():
         assert stage.keys() >= FIGURES, name
-        assert stage["rows_per_s"] == pytest.approx(stage["rows"] / stage["seconds"], rel=0.05), name
+        # seconds are written to the millisecond: what half of one may hide of a short stage is not an error
+        slowest, fastest = stage["seconds"] + 0.0005, max(stage["seconds"] - 0.0005, 1e-9)
+        assert 0.99 * stage["rows"] / slowest <= stage["rows_per_s"] <= 1.01 * stage["rows"] / fastest, name
         assert 30 < stage["peak_rss_mb"] < 4_000, name
         assert name in printed.err
     stages = found["stages"]
