@@ -8,11 +8,14 @@ The loop outcomes -> training -> scoring -> outcomes is broken at the registry: 
 """
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, time
+from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 
 from aios_assets import champion, features, naming, rollout
 from aios_assets.metadata import latest_metadata, markdown_table, plot, sample
@@ -30,9 +33,11 @@ from resources.comparisons import snapshot_path
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.declarations import Declared
 from resources.deployments import deployment
+from resources.doubts import Doubted, Doubts
 from resources.monitoring import MonitorStore
 from resources.registry import Registry
 
+DOUBTS_SHOWN = 60
 CANDIDATE_CHECK, GATE_CHECK = "onnx_agrees_with_scikit_learn", "promotion_gate"
 
 
@@ -58,13 +63,14 @@ def _training_set(declared: Declared) -> dg.AssetsDefinition:
         deps=upstream,
         description=(
             "A frozen snapshot of labelled tickets with features as they were known when each ticket came. One row is "
-            "one ticket and the outcome known for it by then. Its id is the hash of its content."
+            "one ticket and the outcome known for it by then, without labels that a rollback has put in doubt and nobody has "
+            "settled anew. Its id is the hash of its content."
         ),
         columns=features.columns(automation) | {"label": "string"},
     )
 
     @dg.multi_asset(specs=[spec], name=naming.job_name(declared, "training_set"))
-    def training_set(database: DatabaseResource, lake: LakeResource) -> dg.MaterializeResult:
+    def training_set(database: DatabaseResource, lake: LakeResource, models: RegistryResource) -> dg.MaterializeResult:
         store, now = CanonicalStore(database.open()), clock.now()
         labelled = store.tickets_labelled(
             automation=automation.name,
@@ -78,7 +84,8 @@ def _training_set(declared: Declared) -> dg.AssetsDefinition:
             customers=store.customers(automation=automation.name),
             features=automation.features,
         )
-        table = table.append_column("label", labelled.column("label"))
+        doubts = _doubts(automation, labelled, table, database, lake, models, now=now)
+        table = _without(table.append_column("label", labelled.column("label")), doubts)
         content, snapshot_id = snapshot_bytes(table)
         path = snapshot_path(automation.name, snapshot_id)
         lake.open().put(path, content)
@@ -90,11 +97,56 @@ def _training_set(declared: Declared) -> dg.AssetsDefinition:
                 "path": path,
                 "rows": table.num_rows,
                 "labels": markdown_table(table.column("label").value_counts().to_pylist()),
+                **_doubted(doubts, labelled),
                 "sample": sample(table, ["ticket_id", "created_at", "text", "label"]),
             },
         )
 
     return training_set
+
+
+def _doubts(
+    automation: Automation,
+    labelled: pa.Table,
+    features: pa.Table,
+    database: DatabaseResource,
+    lake: LakeResource,
+    models: RegistryResource,
+    *,
+    now: datetime,
+) -> list[Doubted]:
+    """What rollbacks say against these labels; nothing where the automation wants them learnt all the same."""
+    if not automation.model.training.leave_doubted:
+        return []
+    asked = Doubts(
+        automation,
+        database=database.open(),
+        lake=lake.open(),
+        registry=models.open(),
+        accelerator=deployment().accelerator,
+    )
+    return asked.of(labelled, features, now=now)
+
+
+def _without(table: pa.Table, doubts: Sequence[Doubted]) -> pa.Table:
+    out = {place for doubt in doubts for place in doubt.places}
+    return table.take(pa.array([n for n in range(table.num_rows) if n not in out], pa.int64())) if out else table
+
+
+def _doubted(doubts: Sequence[Doubted], labelled: pa.Table) -> dict[str, Any]:
+    """What is shown of the labels that were left out: by incident, day and queue."""
+    if not doubts:
+        return {}
+    days, queues = labelled.column("label_known_at").to_pylist(), labelled.column("label").to_pylist()
+    found = Counter((d.incident_id, days[n].date(), queues[n]) for d in doubts for n in d.places)
+    rows = [
+        {"incident": i, "known on": day, "label": queue, "tickets": n} for (i, day, queue), n in sorted(found.items())
+    ]
+    told = {f"doubt_of_incident_{d.incident_id}": d.why_not for d in doubts if d.why_not}
+    return told | {
+        "doubted": len({place for d in doubts for place in d.places}),
+        **({"left_out": markdown_table(rows[-DOUBTS_SHOWN:])} if rows else {}),
+    }
 
 
 def _candidate(declared: Declared) -> dg.AssetsDefinition:

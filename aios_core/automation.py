@@ -50,6 +50,9 @@ class Training(Declared):
     max_rows: int = Field(200_000, ge=100)
     evaluation_share: float = Field(0.2, gt=0, lt=0.9, description="The newest share of rows, held back for the report")
     min_macro_f1: Share = Field(0.5, description="Below this on held-back rows a version is not promoted")
+    leave_doubted: bool = Field(
+        True, description="Leave out labels that a rollback has put in doubt, until somebody settles them anew"
+    )
 
 
 class ModelBase(Declared):
@@ -153,7 +156,14 @@ class AtAccuracy(Declared):
     accuracy: Share
 
 
-Threshold = Share | AtAccuracy
+Threshold = Share | AtAccuracy | Literal["never"]
+
+
+class QueueThresholds(Declared):
+    """Thresholds of one queue's own; what is not said is as for all queues."""
+
+    automate: Threshold | None = None
+    draft: Threshold | None = None
 
 
 class Costs(Declared):
@@ -172,6 +182,9 @@ class Decisions(Declared):
     )
     automate: Threshold = 0.9
     draft: Threshold = 0.6
+    queues: dict[Identifier, QueueThresholds] = Field(
+        default_factory=dict, description="Thresholds of single queues; `aios thresholds propose` chooses them"
+    )
     costs: Costs = Costs()
     policy: str = Field("policy.rego", description="Rego file, relative to the automation's folder")
     fallback_queue: Identifier | None = Field(
@@ -181,16 +194,30 @@ class Decisions(Declared):
 
     @model_validator(mode="after")
     def _ordered(self) -> "Decisions":
-        a, d = self.automate, self.draft
-        if isinstance(a, AtAccuracy) and isinstance(d, AtAccuracy):
-            above = a.accuracy > d.accuracy
-        elif not isinstance(a, AtAccuracy) and not isinstance(d, AtAccuracy):
-            above = a > d
-        else:
-            above = True  # compared once the model version's operating curve is known
-        if not above:
+        if not _in_order(self.automate, self.draft):
             raise ValueError("the `automate` threshold must be strictly above `draft`")
+        for queue in self.queues:
+            if not _in_order(*self.of(queue)):
+                raise ValueError(f"decisions.queues.{queue}: the `automate` threshold must be strictly above `draft`")
         return self
+
+    def of(self, queue: str) -> tuple[Threshold, Threshold]:
+        """(automate, draft) as declared for one queue."""
+        own = self.queues.get(queue, QueueThresholds())
+        return (
+            self.automate if own.automate is None else own.automate,
+            self.draft if own.draft is None else own.draft,
+        )
+
+
+def _in_order(automate: Threshold, draft: Threshold) -> bool:
+    """Whether `automate` is strictly above `draft`, as far as the declaration alone can tell."""
+    if isinstance(automate, AtAccuracy) and isinstance(draft, AtAccuracy):
+        return automate.accuracy > draft.accuracy
+    if isinstance(automate, float | int) and isinstance(draft, float | int):
+        return automate > draft
+    # `never` is above all; a plain number and an accuracy are compared once the version's operating curve is known
+    return automate == "never" or draft != "never"
 
 
 class Review(Declared):
@@ -455,6 +482,7 @@ class Drafts(Declared):
     sentences: int = Field(6, ge=1, le=30, description="At most so many sentences of articles in a reply")
     on_automate: bool = Field(False, description="Also for tickets that are automated")
     per_run: int = Field(500, ge=1, description="At most so many drafts a run; the next one goes on")
+    within_days: float = Field(14.0, gt=0, description="An older decision that nobody waits for gets none any more")
     model: ModelSettings | None = Field(None, description="None: the embedded drafter, which needs no language model")
 
 
@@ -515,6 +543,8 @@ class Automation(Declared):
                 yield f"model.labels: no queue is called `{foreign[0]}`; there are: {', '.join(names)}"
         if self.drafts is not None:
             yield from self._draft_problems(self.drafts, names)
+        if names and (strange := sorted(self.decisions.queues.keys() - set(names))):
+            yield f"decisions.queues: no queue is called `{strange[0]}`; there are: {', '.join(names)}"
         fallback = self.decisions.fallback_queue
         if fallback is not None and names and fallback not in names:
             yield f"decisions.fallback_queue: no queue is called `{fallback}`"

@@ -23,8 +23,9 @@ def simulate(
     ] = 6.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the world, its tickets and its people.")] = 7,
     seeds: Annotated[
-        int, typer.Option(min=1, max=50, help="So many plays, from --seed on; figures get intervals.")
-    ] = 1,
+        str, typer.Option(help="So many plays from --seed on (`3`), or these (`7,8,9`); figures get intervals.")
+    ] = "1",
+    at_once: Annotated[int, typer.Option(min=1, max=16, help="Plays side by side, each in a process of its own.")] = 1,
     tickets: Annotated[int, typer.Option(min=40, max=2_000, help="Tickets a day, on average.")] = 120,
     out: Annotated[Path, typer.Option(help="Where the report goes: one HTML page.")] = Path("simulate.html"),
     picture: Annotated[Path | None, typer.Option(help="Also the report's pictures, as one PNG file.")] = None,
@@ -43,14 +44,15 @@ def simulate(
     six months on two free cores, and several times that on busy ones; progress is told day by day.
 
       aios simulate --months 6 --json
-      aios simulate --seeds 5 --out report.html
+      aios simulate --seeds 7,8,9 --at-once 2 --out report.html
+      aios simulate --seeds 7,8,9 --picture docs/images/simulate.png
     """
     from aios_assets.simulation.simulate import simulate as played
-    from aios_assets.simulation.story import six_months
+    from aios_assets.simulation.story import seeds_of, six_months
 
     logging.disable(logging.INFO)  # a thousand runs of Dagster tell 30 lines each
-    stories = [six_months(months=months, seed=seed + n, tickets=tickets) for n in range(seeds)]
-    found = played(stories, now=context.now(), home=home, report=output.note)
+    stories = [six_months(months=months, seed=n, tickets=tickets) for n in seeds_of(seeds, first=seed)]
+    found = played(stories, now=context.now(), home=home, at_once=at_once, report=output.note)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(found.html, encoding="utf-8")
     if picture is not None:

@@ -112,7 +112,7 @@ class CanonicalStore:
         )
 
     def tickets_labelled(self, *, automation: str, known_before: datetime, window_days: int, limit: int) -> "pa.Table":
-        """As `tickets_for_days`, with `label` and `label_known_at`: the outcome as it was known before that moment.
+        """As `tickets_for_days`, with `label`, `label_known_at` and `label_origin`: the outcome as it was known before that moment.
 
         Tickets created in the window before it; the newest `limit` of them, oldest first.
         """

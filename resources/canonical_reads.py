@@ -31,7 +31,14 @@ TICKETS = pa.schema(
         ("landing_id", pa.int64()),
     ]
 )
-LABELLED = TICKETS.append(pa.field("label", pa.string())).append(pa.field("label_known_at", TIMESTAMP))
+LABELLED = pa.schema(
+    [
+        *TICKETS,
+        pa.field("label", pa.string()),
+        pa.field("label_known_at", TIMESTAMP),
+        pa.field("label_origin", pa.string()),
+    ]
+)
 CONTACTS = pa.schema(
     [
         *((name, pa.string()) for name in ("source", "contact_id", "version", "customer_id")),
@@ -72,7 +79,7 @@ SETTLED = """
 TICKETS_LABELLED = (
     "with settled as (" + SETTLED + "), newest as ("
     """
-        select t.*, s.queue as label, s.known_at as label_known_at from (
+        select t.*, s.queue as label, s.known_at as label_known_at, s.origin as label_origin from (
             select distinct on (source, ticket_id, content_hash) * from tickets
             where automation = {automation} and known_at < {until}
               and created_at >= {until} - make_interval(days => {window_days}) and created_at < {until}

@@ -4,11 +4,14 @@ What belongs here: queries over `decisions` and `outcomes` together. What does n
 (`aios_core/monitoring`). Only settled tickets leave the database, and of them the newest so many; sums of days leave it as sums.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from psycopg import Connection
 
 from resources import canonical_reads as reads
 from resources.database import Database, rows
@@ -58,14 +61,21 @@ class SettledStore:
     ) -> "pd.DataFrame":
         """The settled tickets of the days from `first` to `last`, oldest decision first, with `label`: the outcome known before `until`."""
         asked = _asked(automation, first, last, until) | {"limit": limit, "audit_only": audit_only}
-        with self._database.connection() as conn:
+        with self._joining() as conn:
             frame: pd.DataFrame = reads.read_table(conn, _ROWS, SETTLED, asked).to_pandas()
         return frame
 
     def by_day(self, *, automation: str, first: date, last: date, until: datetime) -> list[SettledSum]:
         """The same, summed by day and version; tickets that were decided without a model are left out."""
-        with self._database.connection() as conn:
+        with self._joining() as conn:
             return [SettledSum(**row) for row in rows(conn, _BY_DAY, _asked(automation, first, last, until))]
+
+    @contextmanager
+    def _joining(self) -> Iterator[Connection]:
+        """Of days that came since the tables were analysed Postgres expects a row or none, and would join them row by row."""
+        with self._database.connection() as conn:
+            conn.execute("set local enable_nestloop = off")
+            yield conn
 
 
 def _asked(automation: str, first: date, last: date, until: datetime) -> dict[str, Any]:

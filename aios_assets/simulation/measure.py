@@ -253,7 +253,7 @@ def over_seeds(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     intervals: dict[str, Any] = {}
     for name, value in first.items():
         values = [r[name] for r in results]
-        if name == "seed":
+        if name in ("seed", "incidents"):  # each play's own
             continue
         if name == "days_to_flag":
             known = [v for v in (r["p50"] for r in values) if v is not None]

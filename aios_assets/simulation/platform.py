@@ -17,6 +17,7 @@ import yaml
 
 from aios_assets import jobs, main_job, naming, partitions
 from aios_assets.simulation.world import World
+from resources.dagster_resources import ConnectorsResource, DatabaseResource, LakeResource, RegistryResource
 from resources.database import Database
 from resources.declarations import DECLARATION_FILE, Declared, load_declaration
 from resources.deployments import OWN_AUTOMATIONS
@@ -68,6 +69,7 @@ class Platform:
     lake: Lake
     definitions: dg.Definitions
     instance: dg.DagsterInstance
+    resources: Mapping[str, Any]
     _seen: set[str] = field(default_factory=set)
 
     @property
@@ -109,9 +111,7 @@ class Platform:
     def follow(self, sensor: str) -> list[dict[str, dict[str, Any]]]:
         """Ask a sensor, and run what it starts, each run key once as Dagster does."""
         definition = self.definitions.resolve_sensor_def(naming.job_name(self.declared, f"{sensor}_sensor"))
-        from aios_assets.definitions import resources
-
-        only = {name: resource for name, resource in resources().items() if name in definition.required_resource_keys}
+        only = {name: self.resources[name] for name in definition.required_resource_keys}
         with (
             dg.partition_loading_context(dynamic_partitions_store=self.instance),
             dg.build_sensor_context(instance=self.instance, resources=only, definitions=self.definitions) as context,
@@ -147,13 +147,28 @@ def standing(world: World, *, home: Path, first_day: date) -> Iterator[Platform]
         from aios_assets.definitions import build_defs
 
         instance = stack.enter_context(dg.DagsterInstance.ephemeral())
+        resources = _kept(stack, database_url=url, lake_url=str(home / "lake"))
         yield Platform(
             declared=declared,
             database=database,
             lake=Lake(str(home / "lake")),
-            definitions=build_defs(folders=[folder]),
+            definitions=build_defs(folders=[folder], resource_overrides=resources),
             instance=instance,
+            resources=resources,
         )
+
+
+def _kept(stack: ExitStack, *, database_url: str, lake_url: str) -> dict[str, Any]:
+    """The platform's own resources, opened once for all runs of the play: connections and loaded versions outlive a run."""
+    database, lake = DatabaseResource(url=database_url), LakeResource(url=lake_url)
+    stack.callback(lambda: database.open().close())
+    opened = {
+        "database": database,
+        "lake": lake,
+        "models": RegistryResource(database=database, lake=lake),
+        "connectors": ConnectorsResource(database=database),
+    }
+    return {name: dg.ResourceDefinition.hardcoded_resource(resource) for name, resource in opened.items()}
 
 
 def declare(folder: Path, *, first_day: date) -> Declared:

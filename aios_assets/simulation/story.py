@@ -9,6 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from aios_core.errors import ConfigurationError
+
 Remedy = Literal["rollback", "narrow", "pause"]
 NEW_PRODUCT, BAD_LABELS, CHANGED_RULE = "new_product", "bad_labels", "changed_rule"
 
@@ -17,6 +19,7 @@ DAYS_A_MONTH = 365.25 / 12
 WEEKDAY = (1.25, 1.12, 1.05, 1.0, 0.98, 0.68, 0.52)
 START_HOUR = 15  # the world's first moment counts as a Thursday, 15:00
 THURSDAY = 3
+MOST_SEEDS = 50
 QUIET_DAYS = 14  # from the last incident to the end: so long may a remedy take
 
 
@@ -72,6 +75,18 @@ def six_months(*, months: float, seed: int, tickets: int) -> Story:
     """The telecom's case: three incidents, spread over the months; as many of them as there is time for."""
     days = round(months * DAYS_A_MONTH)
     return Story(days=days, seed=seed, tickets=tickets, planted=_planted(days))
+
+
+def seeds_of(text: str, *, first: int) -> list[int]:
+    """`3`: three seeds from `first` on; `7,8,9`: these. Raises ConfigurationError."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise ConfigurationError(f"--seeds `{text}`: give a number of plays, or their seeds with commas (`7,8,9`)")
+    numbers = [int(part) for part in parts]
+    seeds = numbers if len(numbers) > 1 else [first + n for n in range(numbers[0])]
+    if not 1 <= len(seeds) <= MOST_SEEDS or len(set(seeds)) != len(seeds):
+        raise ConfigurationError(f"--seeds `{text}`: 1 to {MOST_SEEDS} plays, each with a seed of its own")
+    return seeds
 
 
 def _planted(days: int) -> tuple[Planted, ...]:

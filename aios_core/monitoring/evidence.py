@@ -70,6 +70,16 @@ class Failures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disagreement:
+    """Settled tickets to which the two versions gave these two queues, and how many of them each got right."""
+
+    champion: str
+    last_good: str
+    champion_right: int
+    last_good_right: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DriftDay:
     """One measured day; `share` is None where there was too little to say."""
 
@@ -83,7 +93,8 @@ class Evidence:
     """All that `judge` looks at.
 
     `champion_only` and `last_good_only` count tickets that one of the two versions got right and the other wrong.
-    `automated` and `automated_by_queue` are real decisions of the present champion with the verdict `automate`.
+    `disagreements` are these tickets by what each of the two named. `automated` and `automated_by_queue` are real decisions of the
+    present champion with the verdict `automate`.
     `rollbacks` counts those in the window, `last_rollback_at` is the latest ever, `modes` are those that hold now.
     The estimates are of both versions on the same tickets, and there only where too few are settled.
     """
@@ -103,6 +114,7 @@ class Evidence:
     last_good_estimate: Estimated | None = None
     champion_failures: Failures = field(default_factory=Failures)
     last_good_failures: Failures = field(default_factory=Failures)
+    disagreements: tuple[Disagreement, ...] = ()
 
 
 def evidence_of(
@@ -127,10 +139,12 @@ def evidence_of(
         None if champion is None or last_good is None or last_good[0] == champion[0] else _quality(labels, last_good)
     )
     champion_only = last_good_only = 0
+    disagreements: tuple[Disagreement, ...] = ()
     if champion is not None and last_good is not None and other is not None:
         for label, ours, theirs in zip(labels, champion[1], last_good[1], strict=True):
             champion_only += ours == label != theirs
             last_good_only += theirs == label != ours
+        disagreements = _disagreements(labels, champion[1], last_good[1])
     pairs = list(automated)
     return Evidence(
         champion=own,
@@ -144,6 +158,20 @@ def evidence_of(
         last_rollback_at=last_rollback_at,
         modes=dict(modes or {}),
         open_incidents=open_incidents,
+        disagreements=disagreements,
+    )
+
+
+def _disagreements(
+    labels: Sequence[str], ours: Sequence[str | None], theirs: Sequence[str | None]
+) -> tuple[Disagreement, ...]:
+    right: dict[tuple[str, str], list[int]] = {}
+    for label, mine, other in zip(labels, ours, theirs, strict=True):
+        if mine is not None and other is not None and mine != other and label in (mine, other):
+            right.setdefault((mine, other), [0, 0])[label == other] += 1
+    return tuple(
+        Disagreement(champion=mine, last_good=other, champion_right=counts[0], last_good_right=counts[1])
+        for (mine, other), counts in sorted(right.items())
     )
 
 

@@ -26,6 +26,17 @@ def wilson(correct: int, rows: int, *, confidence: float = 0.95) -> tuple[float,
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
+def so_few(correct: int, rows: int, *, share: float) -> float:
+    """Chance of at most `correct` of `rows` where each is right with probability `share` (exact binomial); 1 without rows.
+
+    For a handful of rows and shares near one Wilson's interval is too sure: 7 of 10 at 95 % has a chance of 1.2 %, and
+    Wilson's one-sided interval leaves it out even at 0.05 %.
+    """
+    from scipy.special import betainc
+
+    return float(betainc(rows - correct, correct + 1, 1 - share)) if 0 <= correct < rows else 1.0
+
+
 def sign_test(wins: int, losses: int) -> float:
     """One-sided p value of at least `wins` wins among the discordant pairs if both were equally good (exact McNemar)."""
     from scipy.special import betainc  # 0.2 s to import, and only the judge needs it

@@ -24,9 +24,10 @@ The reasoning, in the order it is gone through:
 7. Otherwise nothing.
 
 *Proven unfit* means: the upper end of Wilson's one-sided 95 % interval lies below `min_accuracy`, for all settled tickets
-or for those that were automated; the latter may be held to more by `max_automated_errors`. Where neither is, a single queue
-must prove it at 5 % divided by the number of queues looked at, or the judge would find a bad one by looking at many; where
-the whole is proven, 5 % each are enough to say which queues explain it. A point estimate below the limit is never enough:
+or for those that were automated; the latter may be held to more by `max_automated_errors`. A single queue must prove it by the
+exact binomial test at 5 % divided by the number of queues looked at, on twice as many tickets as another part of the window: the
+judge would find a bad one by looking at many, and a world that changed everywhere shows first in the queue with the worst luck.
+Where the whole is proven unfit and no queue can be named, everything is held. A point estimate below the limit is never enough:
 fifty outcomes scatter by six points.
 
 Nothing is lifted here. Narrowed queues return to normal when a newly promoted version is good on them now
@@ -44,7 +45,7 @@ from typing import Any, Literal
 from aios_core.automation import Monitoring
 from aios_core.decisions.model import EVERY_QUEUE, REVIEW_ONLY
 from aios_core.monitoring.evidence import Estimated, Evidence, ModelQuality, Tally
-from aios_core.monitoring.intervals import sign_test, wilson
+from aios_core.monitoring.intervals import sign_test, so_few, wilson
 from aios_core.monitoring.unlabelled import better_estimate, broken, unfit_estimate
 
 Kind = Literal["none", "rollback", "narrow", "stop"]
@@ -53,6 +54,7 @@ CONFIDENCE = 0.95
 CHANCE = 0.01  # a rollback's false alarm rate, each time the judge looks
 PART_SHARE = 5  # a queue, or what was automated, is judged from a fifth of `min_outcomes` on, and at least ten
 MIN_PART_OUTCOMES = 10
+QUEUE_FACTOR = 2  # so many times as much is asked of a queue that is found by looking at all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,10 +111,10 @@ def _why_back(evidence: Evidence, champion: ModelQuality, limits: Monitoring, *,
     return _rollback_reason(evidence, champion, last_good) if _better(evidence, last_good, limits) else ""
 
 
-def unfit(tally: Tally, *, limits: Monitoring, tests: int = 1, automated: bool = False) -> bool:
-    """Whether accuracy is proven to be below what is asked; `tests` is how many such questions are asked together."""
+def unfit(tally: Tally, *, limits: Monitoring, automated: bool = False) -> bool:
+    """Whether accuracy is proven to be below what is asked."""
     asked = _asked_of_automated(limits) if automated else limits.min_accuracy
-    return wilson(tally.correct, tally.rows, confidence=1 - (1 - CONFIDENCE) / max(tests, 1))[1] < asked
+    return wilson(tally.correct, tally.rows, confidence=CONFIDENCE)[1] < asked
 
 
 def _asked_of_automated(limits: Monitoring) -> float:
@@ -132,7 +134,7 @@ def _narrowing(evidence: Evidence, champion: ModelQuality, limits: Monitoring) -
     """Queues that should be with people on this evidence, and why; no queues where all is well."""
     whole = unfit(champion.overall, limits=limits)
     automated = evidence.automated.rows >= enough(limits) and unfit(evidence.automated, limits=limits, automated=True)
-    bad = _unfit_queues(evidence, champion, limits, explaining=whole or automated)
+    bad = _unfit_queues(evidence, champion, limits)
     if not bad and not whole and not automated:
         fine = f"Accuracy {_told(champion.overall)}: not proven to be below {limits.min_accuracy:.0%}."
         return (), fine + _drift_seen(evidence)
@@ -165,22 +167,29 @@ def enough(limits: Monitoring) -> int:
     return max(MIN_PART_OUTCOMES, limits.min_outcomes // PART_SHARE)
 
 
-def _unfit_queues(
-    evidence: Evidence, champion: ModelQuality, limits: Monitoring, *, explaining: bool
-) -> dict[str, Tally]:
+def enough_of_queue(limits: Monitoring) -> int:
+    """Fewest settled tickets from which one queue among many is judged: it is looked for, not named beforehand."""
+    return QUEUE_FACTOR * enough(limits)
+
+
+def _unfit_queues(evidence: Evidence, champion: ModelQuality, limits: Monitoring) -> dict[str, Tally]:
     """Predicted queues proven unfit, over all settled tickets or over the automated ones, each with its tally."""
-    looked = [
-        (queue, tally, automated)
-        for tallies, automated in ((champion.by_queue, False), (evidence.automated_by_queue, True))
-        for queue, tally in sorted(tallies.items())
-        if tally.rows >= enough(limits)
-    ]
-    tests = 1 if explaining else len(looked)
-    bad: dict[str, Tally] = {}
-    for queue, tally, automated in looked:
-        if queue not in bad and unfit(tally, limits=limits, tests=tests, automated=automated):
-            bad[queue] = tally
-    return dict(sorted(bad.items()))
+    found = _proven(evidence.automated_by_queue, limits, automated=True)
+    return dict(sorted((found | _proven(champion.by_queue, limits, automated=False)).items()))
+
+
+def _proven(by_queue: Mapping[str, Tally], limits: Monitoring, *, automated: bool) -> dict[str, Tally]:
+    """One queue alone is the whole, and nothing is looked for; of several, each has to stand out of all of them."""
+    if len(by_queue) == 1:
+        return {
+            queue: tally
+            for queue, tally in by_queue.items()
+            if tally.rows >= enough(limits) and unfit(tally, limits=limits, automated=automated)
+        }
+    asked = _asked_of_automated(limits) if automated else limits.min_accuracy
+    looked = {queue: tally for queue, tally in by_queue.items() if tally.rows >= enough_of_queue(limits)}
+    chance = (1 - CONFIDENCE) / max(len(looked), 1)
+    return {queue: tally for queue, tally in looked.items() if so_few(tally.correct, tally.rows, share=asked) <= chance}
 
 
 def _rest_is_good(evidence: Evidence, champion: ModelQuality, bad: tuple[str, ...], limits: Monitoring) -> bool:
@@ -249,6 +258,7 @@ def summary(evidence: Evidence) -> dict[str, Any]:
         "champion_only": evidence.champion_only,
         "last_good_only": evidence.last_good_only,
         "chance_of_difference": sign_test(evidence.last_good_only, evidence.champion_only),
+        "disagreements": [asdict(d) for d in evidence.disagreements],
         "automated": _tally_json(evidence.automated),
         "automated_by_queue": {q: _tally_json(t) for q, t in evidence.automated_by_queue.items()},
         "drift": [{"day": d.day.isoformat(), "share": d.share, "flagged": d.flagged} for d in evidence.drift],

@@ -130,6 +130,27 @@ def test_a_version_that_got_worse_is_rolled_back_and_the_next_tickets_are_scored
     assert {queue for queue, _ in decided(desk, TUESDAY)} == {"laptops", "accounts", "rooms"}
 
 
+def test_what_a_rollback_has_proved_wrong_is_not_learnt_again(desk: Desk) -> None:
+    """The next training would else learn the same labels, pass the gate on held-back rows that are wrong likewise, and be rolled back."""
+    platform, declared = desk.platform, desk.declared
+    plant_version_trained_on_wrong_labels(desk)
+    decide_day(desk, MONDAY, first=1000)
+    outcomes_come(desk, MONDAY, first=1000)
+    follow(desk, "rollback", jobs.ROLLBACK)
+    small_desk.settle(desk.folder, TUESDAY, rows=60, first=3000, agents=swapped)
+    platform.execute(declared, jobs.INGEST)
+
+    platform.execute(declared, jobs.TRAIN)
+
+    shown = platform.shown(declared, "training_set")
+    learnt = snapshot_from_bytes(platform.lake.get(shown["path"])).select(["ticket_id", "label"]).to_pylist()
+    wrong = {str(n) for n in range(3000, 3060) if swapped(queue := list(small_desk.PHRASES)[n % 3]) != queue}
+    assert not wrong & {row["ticket_id"] for row in learnt}
+    assert shown["doubted"] == len(wrong) == 40
+    assert {str(n) for n in range(3000, 3060)} - wrong <= {row["ticket_id"] for row in learnt}
+    assert {str(n) for n in range(1000, 1000 + ROWS)} <= {row["ticket_id"] for row in learnt}
+
+
 def test_a_rollback_that_runs_twice_moves_once(desk: Desk) -> None:
     platform = desk.platform
     plant_version_trained_on_wrong_labels(desk)

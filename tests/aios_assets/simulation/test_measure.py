@@ -101,6 +101,15 @@ def test_over_seeds_counts_are_summed_and_shares_get_an_interval() -> None:
     assert found["baseline"]["resolution_hours"]["mean"] == pytest.approx(8.0)
 
 
+def test_over_seeds_each_play_keeps_its_own_incidents() -> None:
+    plays = [
+        told(n, 0.6) | {"incidents": [{"kind": "new_product"}], "stage_seconds": {"train": float(n)}} for n in (1, 2)
+    ]
+    found = over_seeds(plays)
+    assert "incidents" not in found
+    assert found["stage_seconds"]["train"] == pytest.approx(1.5)
+
+
 def test_one_seed_is_told_as_it_is() -> None:
     assert over_seeds([told(1, None)]) == {**told(1, None), "seeds": 1, "intervals": {}}
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aios_assets.simulation.story import BAD_LABELS, CHANGED_RULE, NEW_PRODUCT, begins, first_day, six_months
+from aios_assets.simulation.story import BAD_LABELS, CHANGED_RULE, NEW_PRODUCT, begins, first_day, seeds_of, six_months
+from aios_core.errors import ConfigurationError
 
 
 def test_six_months_hold_the_three_incidents_with_room_for_a_remedy_after_each() -> None:
@@ -45,3 +46,12 @@ def test_a_play_begins_where_its_world_does_and_ends_in_the_week_before_now(days
     end = datetime.combine(first_day(begin), datetime.min.time(), tzinfo=UTC) + timedelta(days=days)
     assert (begin.weekday(), begin.hour) == (3, 15)
     assert timedelta(0) <= now - end <= timedelta(days=9)
+
+
+def test_seeds_are_a_number_of_plays_or_a_list() -> None:
+    assert seeds_of("1", first=7) == [7]
+    assert seeds_of("3", first=7) == [7, 8, 9]
+    assert seeds_of("4, 2", first=7) == [4, 2]
+    for wrong in ("0", "7,7", "-1", "7,", "many", "51"):
+        with pytest.raises(ConfigurationError, match="--seeds"):
+            seeds_of(wrong, first=7)

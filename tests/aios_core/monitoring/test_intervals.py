@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aios_core.monitoring.intervals import sign_test, wilson
+from aios_core.monitoring.intervals import sign_test, so_few, wilson
 
 
 def test_wilson_matches_a_published_example():
@@ -31,3 +31,12 @@ def test_the_sign_test_is_the_exact_binomial_one(wins, losses):
 
     expected = binomtest(wins, wins + losses, 0.5, alternative="greater").pvalue if wins + losses else 1.0
     assert sign_test(wins, losses) == pytest.approx(expected, abs=1e-9)
+
+
+@settings(deadline=None)
+@given(rows=st.integers(0, 400), share=st.floats(0.01, 0.99), data=st.data())
+def test_so_few_is_the_lower_tail_of_the_binomial(rows, share, data):
+    from scipy.stats import binom
+
+    correct = data.draw(st.integers(0, rows))
+    assert so_few(correct, rows, share=share) == pytest.approx(float(binom.cdf(correct, rows, share)), abs=1e-9)
