@@ -33,7 +33,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         "actions",
         plane="decide",
         kinds=["postgres", *([automation.sources[target].connector] if target else [])],
-        deps=["decisions"],
+        deps=["decisions", *(["drafts"] if automation.drafts is not None else [])],
         description=(
             "Writes to the helpdesk: assignments, tags and notes. One row is one action, entered in the transaction "
             "of its decision and sent with an idempotency key, so that a killed process neither loses nor repeats it."

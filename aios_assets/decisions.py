@@ -115,7 +115,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
                 "policy_revision": policy.revision,
                 "declaration": automation.version,
                 "sample": markdown_table([_shown(d) for d in shown[:5]]),
-                "console": dg.MetadataValue.url(f"{deployment().gateway_url}/decisions"),
+                "console": dg.MetadataValue.url(f"{deployment().gateway_url}/decisions?automation={automation.name}"),
                 **({"confidence": plot(confidence_histogram(confidences), "confidence")} if confidences else {}),
             },
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from aios_assets import landing, naming, partitions, pods, synthetic
+from aios_assets import drafts, landing, naming, partitions, pods, synthetic
 from aios_assets.remedies import narrow_job, rollback_job
 from aios_assets.repair import repair_job
 from aios_assets.rollout import advance_job
@@ -29,6 +29,7 @@ def build(declared: Declared) -> list[Any]:
     customers = ["customers"] if declared.automation.sources_of("customers") else []
     days = partitions.days(declared)
     marked = [synthetic.DECISIONS] if synthetic.declared_by(declared) else []
+    drafted = [drafts.DRAFTS] if drafts.declared_by(declared) else []
     return [
         _job(
             declared,
@@ -45,11 +46,17 @@ def build(declared: Declared) -> list[Any]:
         _job(
             declared,
             SCORE,
-            ["features", "scores", "decisions", "actions", *marked],
+            ["features", "scores", "decisions", *drafted, "actions", *marked],
             "Score and decide days of tickets, and send what was decided.",
             partitions_def=days,
         ),
-        _job(declared, REVIEW, ["review_batches"], "Group waiting cases into batches for people."),
+        _job(
+            declared,
+            REVIEW,
+            # by its schedule it also drafts and sends what no scoring run came back for
+            [*drafted, *(["actions"] if drafted else []), "review_batches"],
+            "Group waiting cases into batches for people.",
+        ),
         _job(
             declared,
             COLLECT,

@@ -93,6 +93,8 @@ def run(
     loop = Loop(declared, definitions, instance, report)
     loop.execute("ingest", jobs.INGEST)
     loop.execute("train", jobs.TRAIN)
+    if declared.automation.drafts is not None:  # replies are made of articles, so they must be there before
+        loop.execute("knowledge", jobs.KNOWLEDGE)
     days = [day for day, _, _ in CanonicalStore(database).undecided_days(automation=declared.automation)]
     if days:
         loop.execute("score", jobs.SCORE, first=min(days), last=max(days))

@@ -27,7 +27,8 @@ def _batches(declared: Declared) -> dg.AssetsDefinition:
         "review_batches",
         plane="people",
         kinds=["postgres"],
-        deps=["decisions"],
+        # so that a case has its draft when a person opens it
+        deps=["decisions", *(["drafts"] if automation.drafts is not None else [])],
         description=(
             "Cases waiting for a person, grouped by day and queue, the costliest doubts first. One row is one batch "
             "and one partition of `review_outcomes`; people work on them in the review console."

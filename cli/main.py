@@ -16,6 +16,7 @@ from cli import (
     bench,
     connect,
     decision,
+    draft,
     drill,
     incident,
     knowledge,
@@ -27,6 +28,7 @@ from cli import (
     run,
     simulate,
     state,
+    thresholds,
     up,
     user,
 )
@@ -81,9 +83,13 @@ app.add_typer(automation.app, name="automation", help="Declared business process
 app.add_typer(
     connect.app, name="connect", help="Declared sources: whether they can be read, and what their records become."
 )
+app.add_typer(draft.app, name="draft", help="Replies made of articles, and what backs each sentence.")
 app.add_typer(decision.app, name="decision", help="What was decided, why, and whether it still comes out the same.")
 app.add_typer(quarantine.app, name="quarantine", help="Input that could not be used, and its replay after a fix.")
 app.add_typer(model.app, name="model", help="Model versions, their aliases, promotion and rollback.")
+app.add_typer(
+    thresholds.app, name="thresholds", help="Cut-offs for automate and draft: propose, replay on history, accept."
+)
 app.add_typer(incident.app, name="incident", help="What degraded, what was done about it and when, and its end.")
 app.add_typer(review.app, name="review", help="Batches of cases that wait for people.")
 app.add_typer(knowledge.app, name="knowledge", help="Articles that answer tickets: read, search, list, gaps.")

@@ -43,6 +43,9 @@ from gateway.pages import (
     quarantine,
     reports,
     session,
+    steps,
+    thresholds,
+    work,
 )
 from gateway.rendering import STATIC, Pages
 from gateway.security import Sessions
@@ -59,11 +62,14 @@ PAGES = (
     session,
     overview,
     cases,
+    steps,
+    work,
     batches,
     decisions,
     quarantine,
     reports,
     models,
+    thresholds,
     explanations,
     incidents,
     alerts,

@@ -16,7 +16,9 @@ from gateway.rendering import Pages
 from gateway.security import COOKIE, Session, Sessions, comes_from_elsewhere
 from gateway.settings import Settings
 from resources.console import ConsoleViews
+from resources.console_case import CaseViews
 from resources.database import Database
+from resources.decision_search import DecisionSearch
 from resources.lake import Lake
 from resources.reviews import ReviewStore
 from resources.users import User, UserStore
@@ -51,6 +53,14 @@ class Services:
     @property
     def views(self) -> ConsoleViews:
         return ConsoleViews(self.database)
+
+    @property
+    def beside(self) -> CaseViews:
+        return CaseViews(self.database)
+
+    @property
+    def search(self) -> DecisionSearch:
+        return DecisionSearch(self.database)
 
 
 class SignInNeeded(Exception):

@@ -10,7 +10,7 @@ sender would otherwise try for ever.
 import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 from fastapi import APIRouter, Path, Request, Response
@@ -18,11 +18,13 @@ from fastapi import APIRouter, Path, Request, Response
 from aios_core.declaration.webhook import Webhook
 from aios_core.errors import ConfigurationError
 from aios_core.webhooks.schemes import WebhookRefused, prove
-from gateway.decide.declared import Declarations
 from gateway.refusals import JSON, Refused
 from resources.database import Database
 from resources.deployments import expand
 from resources.webhooks import WebhookStore
+
+if TYPE_CHECKING:
+    from gateway.decide.declared import Declarations  # brings the policy engine along
 
 router = APIRouter(tags=["Webhooks"])
 
@@ -39,7 +41,7 @@ Name = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 class Hooks:
     """Takes deliveries for every automation that declares them."""
 
-    def __init__(self, database: Database, *, declarations: Declarations, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, *, declarations: "Declarations", clock: Callable[[], datetime]) -> None:
         self._store, self._declarations, self._clock = WebhookStore(database), declarations, clock
 
     def take(self, automation: str, source: str, headers: dict[str, str], body: bytes) -> bool:

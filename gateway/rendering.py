@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from gateway.security import HEADERS, PAGE_POLICY
+from resources.console_case import masked
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -38,6 +39,8 @@ class Pages:
             "name": name,
             "path": lambda text: quote(str(text), safe="/"),
             "number": number,
+            "web": web,
+            "masked": masked,
         }
         self._environment.globals |= {"asset": asset} | everywhere
 
@@ -45,9 +48,13 @@ class Pages:
         self, template: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any
     ) -> HTMLResponse:
         """A page as a response; never kept by a cache, since it shows customers' data."""
-        body = self._environment.get_template(template).render(**values)
+        body = self.text(template, **values)
         sent = HEADERS | {"content-security-policy": PAGE_POLICY, "cache-control": "no-store"} | (headers or {})
         return HTMLResponse(body, status_code=status, headers=sent)
+
+    def text(self, template: str, **values: Any) -> str:
+        """A piece of a page."""
+        return self._environment.get_template(template).render(**values)
 
 
 def percent(share: float | None) -> str:
@@ -74,8 +81,8 @@ def when(time: datetime | None, style: str = "full") -> Markup:
     """A moment as a `time` element, UTC; the browser's script adds the reader's own time as a hint."""
     if time is None:
         return Markup("–")
-    text = time.strftime("%H:%M" if style == "clock" else "%Y-%m-%d %H:%M")
-    zone = "" if style == "clock" else " UTC"
+    text = time.strftime({"clock": "%H:%M", "date": "%Y-%m-%d"}.get(style, "%Y-%m-%d %H:%M"))
+    zone = " UTC" if style == "full" else ""
     return Markup('<time datetime="{}" title="{}">{}{}</time>').format(
         time.isoformat(), time.strftime("%Y-%m-%d %H:%M:%S UTC"), text, zone
     )
@@ -92,6 +99,11 @@ def name(identifier: str | None) -> str:
 def number(value: float) -> str:
     """12345 -> 12,345."""
     return f"{value:,}"
+
+
+def web(address: str | None) -> str | None:
+    """An address that may stand in a link: http or https. An article's own may be anything, `javascript:` included."""
+    return address if address and address.strip().lower().startswith(("https://", "http://")) else None
 
 
 def asset(file: str) -> str:

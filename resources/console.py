@@ -1,100 +1,19 @@
 """What the console shows: read-only views joined from the tables that the stores write.
 
-What belongs here: queries for people's eyes, each bounded, and reading a decision's record into what a page needs. What does
-not: any change of state (`resources/reviews.py` and the other stores).
+What belongs here: queries for people's eyes, each bounded. What does not: one case (`console_case.py`), one decision
+(`console_decision.py`), finding decisions (`decision_search.py`), and any change of state (`reviews.py` and the other stores).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
-from aios_core.decisions.model import UnknownDecision
-from aios_core.decisions.record import decode_number, parse
+from resources.console_case import customer_of, roles_masked, ticket_of
+from resources.console_decision import DecisionView, read_decision
 from resources.corrected import corrections_of
 from resources.database import Database
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TicketView:
-    """The version of a ticket that was decided on. Text as it came: the page escapes it."""
-
-    source: str
-    ticket_id: str
-    subject: str
-    body: str
-    status: str
-    priority: str | None
-    channel: str | None
-    language: str | None
-    queue: str | None
-    requester_id: str | None
-    tags: tuple[str, ...]
-    created_at: datetime
-    run_id: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerView:
-    """The newest CRM facts about the ticket's customer."""
-
-    customer_id: str
-    known_at: datetime
-    attributes: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
-    """A word or phrase and how far it pushed towards the predicted queue, -1 to 1 of the strongest one."""
-
-    text: str
-    weight: float
-    share: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionView:
-    """A decision as its record tells it."""
-
-    decision_id: str
-    automation: str
-    source: str
-    ticket_id: str
-    ticket_version: str
-    correlation_id: str
-    day: date
-    decided_at: datetime
-    verdict: str
-    queue: str | None
-    confidence: float | None
-    rule: str
-    reason: str
-    model_name: str
-    model_version: int
-    policy_revision: str
-    declaration: str
-    probabilities: tuple[tuple[str, float], ...]  # likeliest first
-    terms: tuple[Term, ...]
-    automate: float | None
-    draft: float | None
-    policy_input: dict[str, Any]
-    policy_answer: dict[str, Any]
-    features: dict[str, Any]
-    unseen_share: float | None
-    audit: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaseContext:
-    """Everything a person needs beside a case."""
-
-    ticket: TicketView | None  # None: erased since
-    customer: CustomerView | None
-    decision: DecisionView
-    events: tuple[DictRow, ...]
 
 
 class ConsoleViews:
@@ -103,34 +22,18 @@ class ConsoleViews:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def case_context(self, *, case_id: str, decision_id: str) -> CaseContext:
-        """The ticket, customer, decision and history of a case. Raises UnknownDecision."""
-        with self._database.connection() as conn:
-            decision = _decision(conn, decision_id)
-            events = _rows(
-                conn,
-                "select kind, actor, detail, at from review_events where case_id = %s order by event_id limit 50",
-                case_id,
-            )
-            return CaseContext(
-                ticket=_ticket(conn, decision),
-                customer=_customer(conn, decision),
-                decision=decision,
-                events=tuple(events),
-            )
-
     def decision(self, decision_id: str) -> DecisionView:
         """One decision. Raises UnknownDecision."""
         with self._database.connection() as conn:
-            return _decision(conn, decision_id)
+            return read_decision(conn, decision_id)
 
     def decision_trail(self, decision: DecisionView) -> dict[str, Any]:
         """What is around a decision: its ticket and customer, actions, case, outcomes and the ticket's other decisions."""
         same_ticket = (decision.automation, decision.source, decision.ticket_id)
         with self._database.connection() as conn:
             return {
-                "ticket": _ticket(conn, decision),
-                "customer": _customer(conn, decision),
+                "ticket": ticket_of(conn, decision),
+                "customer": customer_of(conn, decision),
                 "actions": _rows(
                     conn,
                     "select kind, target, external_id, payload ->> 'queue' as queue, state, attempts, last_error, created_at,"
@@ -157,21 +60,9 @@ class ConsoleViews:
                     *same_ticket,
                     decision.decision_id,
                 ),
+                "mask_for": roles_masked(conn, automation=decision.automation, declaration=decision.declaration),
                 **corrections_of(conn, decision.decision_id),
             }
-
-    def search(self, query: str, *, limit: int = 50) -> list[DictRow]:
-        """Decisions on a ticket, newest first; the query is a ticket's, a decision's or a correlation id."""
-        with self._database.connection() as conn:
-            return _rows(
-                conn,
-                "select decision_id, automation, source, ticket_id, verdict, queue, confidence, rule, model_name,"
-                " model_version, decided_at from decisions"
-                " where ticket_id = %s or decision_id = %s order by decided_at desc, decision_id limit %s",
-                query,
-                query,
-                limit,
-            )
 
     def recent_decisions(self, *, limit: int = 30) -> list[DictRow]:
         """The newest decisions of each automation."""
@@ -262,6 +153,22 @@ class ConsoleViews:
                 " group by 1, 2, 3 order by 4 desc, 1, 2, 3 limit 50",
             )
 
+    def masked_for(self, automation: str) -> frozenset[str]:
+        """The roles that read masked texts of this automation."""
+        with self._database.connection() as conn:
+            return roles_masked(conn, automation=automation)
+
+    def automations(self) -> dict[str, list[str]]:
+        """The automations that have decided something, with their declared queues."""
+        with self._database.connection() as conn:
+            found = _rows(
+                conn,
+                "select distinct on (automation) automation, array(select q ->> 'name' from"
+                " jsonb_array_elements(coalesce(content -> 'queues', '[]'::jsonb)) q) as queues"
+                " from declarations order by automation, seen_at desc, version",
+            )
+        return {row["automation"]: row["queues"] for row in found}
+
     def reports(self, *, limit: int = 100) -> list[DictRow]:
         """Days that were measured for drift, newest first."""
         with self._database.connection() as conn:
@@ -315,71 +222,6 @@ class ConsoleViews:
             }
 
 
-def top(probabilities: Sequence[tuple[str, float]], count: int) -> tuple[tuple[str, float], ...]:
-    """The likeliest classes, first one first; ties keep the class order, as the model's own argmax does."""
-    return tuple(sorted(probabilities, key=lambda p: -p[1])[:count])
-
-
 def _rows(conn: Connection[Any], query: str, *parameters: Any) -> list[DictRow]:
     with conn.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, parameters or None).fetchall()
-
-
-def _decision(conn: Connection[Any], decision_id: str) -> DecisionView:
-    rows = _rows(conn, "select * from decisions where decision_id = %s", decision_id)
-    if not rows:
-        raise UnknownDecision(f"there is no decision {decision_id}; search by ticket id to find the ones there are")
-    row, record = rows[0], parse(bytes(rows[0]["record"]))
-    pairs = [(c, decode_number(p)) for c, p in zip(record["classes"], record["probabilities"], strict=False)]
-    usable = [(c, p) for c, p in pairs if p is not None and 0.0 <= p <= 1.0]
-    own = {name: row[name] for name in DecisionView.__dataclass_fields__ if name in row}
-    return DecisionView(
-        **own,
-        probabilities=top(usable, len(usable)),
-        terms=_terms(record["terms"]),
-        automate=record["thresholds"]["automate"],
-        draft=record["thresholds"]["draft"],
-        policy_input=record["policy"]["input"],
-        policy_answer=record["policy"]["answer"],
-        features=record["ticket"]["values"],
-        unseen_share=decode_number(record["unseen_share"]),
-    )
-
-
-def _terms(pairs: Sequence[Sequence[Any]]) -> tuple[Term, ...]:
-    strongest = max((abs(w) for _, w in pairs), default=0.0) or 1.0
-    return tuple(Term(text=t, weight=w, share=w / strongest) for t, w in pairs)
-
-
-def _ticket(conn: Connection[Any], decision: DecisionView) -> TicketView | None:
-    rows = _rows(
-        conn,
-        "select t.*, l.run_id from tickets t left join landing_records l on l.landing_id = t.landing_id"
-        " where t.automation = %s and t.source = %s and t.ticket_id = %s and t.version = %s",
-        decision.automation,
-        decision.source,
-        decision.ticket_id,
-        decision.ticket_version,
-    )
-    if not rows:
-        return None
-    values = {name: rows[0][name] for name in TicketView.__dataclass_fields__}
-    return TicketView(**values | {"tags": tuple(values["tags"])})
-
-
-def _customer(conn: Connection[Any], decision: DecisionView) -> CustomerView | None:
-    """The ticket names its customer itself, or through the helpdesk's user."""
-    rows = _rows(
-        conn,
-        "select c.customer_id, c.known_at, c.attributes from tickets t"
-        " left join lateral (select customer_id from contacts where automation = t.automation and source = t.source"
-        "   and contact_id = t.requester_id order by event_time desc limit 1) k on true"
-        " join customers c on c.automation = t.automation and c.customer_id = coalesce(t.customer_id, k.customer_id)"
-        " where t.automation = %s and t.source = %s and t.ticket_id = %s and t.version = %s"
-        " order by c.event_time desc limit 1",
-        decision.automation,
-        decision.source,
-        decision.ticket_id,
-        decision.ticket_version,
-    )
-    return CustomerView(**rows[0]) if rows else None

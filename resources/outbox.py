@@ -168,11 +168,13 @@ class Outbox:
             if not due:
                 return None, None
             stopped = None
+            refused = _uncitable(conn, automation.name, due, now)
+            sent = [row for row in due if row["external_id"] not in refused]
             try:
-                results = _by_ticket(connector.write([_action(row) for row in due]), due)
+                results = refused | (_by_ticket(connector.write([_action(row) for row in sent]), sent) if sent else {})
             except RetryableError as error:
                 stopped = error
-                results = {r["external_id"]: _result(r, "retry", str(error)) for r in due}
+                results = refused | {r["external_id"]: _result(r, "retry", str(error)) for r in sent}
             settled = [(row, _settle(row, results, max_attempts, now)) for row in due]
             self._mark(conn, automation, settled, now)
         return _counted([s for _, s in settled]), stopped
@@ -223,25 +225,53 @@ order by o.action_id limit %(size)s for update of o skip locked
 """
 
 # a newer decision `n` on the ticket of the decision `d`
-_NEWER = """
+NEWER = """
 exists (select 1 from decisions n where n.automation = d.automation and n.source = d.source and n.ticket_id = d.ticket_id
         and n.decided_at > d.decided_at
         and coalesce(n.known_at, n.decided_at) >= coalesce(d.known_at, d.decided_at))
 """
 
+_UNCITABLE = """
+select c.action_id, min(c.source || '/' || c.article_id) as article
+from unnest(%(ids)s::bigint[], %(source)s::text[], %(article_id)s::text[], %(version)s::text[]) c (action_id, source, article_id, version)
+left join lateral (select version, published, valid_from, valid_until from knowledge_articles a where a.automation = %(automation)s
+  and a.source = c.source and a.article_id = c.article_id order by change_id desc limit 1) n on true
+where n.version is distinct from c.version or not n.published or n.valid_from > %(now)s or n.valid_until <= %(now)s
+group by c.action_id
+"""
+
 _OUTDATED = f"""
 update outbox o set state = 'superseded', last_error = %s from decisions d
 where o.automation = %s and o.target = %s and o.state = 'pending' and o.attempts > 0 and o.case_id is null
-  and d.decision_id = o.decision_id and {_NEWER}
+  and d.decision_id = o.decision_id and {NEWER}
 """
 
 # where a newer decision stands, the ticket is in good hands already
 _CASES = f"""
 insert into review_cases (case_id, automation, decision_id, source, ticket_id, correlation_id, queue, created_at)
 select d.decision_id, d.automation, d.decision_id, d.source, d.ticket_id, d.correlation_id, coalesce(d.queue, %s), %s
-from decisions d where d.decision_id = any(%s) and not {_NEWER} order by d.decision_id
+from decisions d where d.decision_id = any(%s) and not {NEWER} order by d.decision_id
 on conflict (case_id) do nothing
 """
+
+
+def _uncitable(conn: Connection[Any], automation: str, due: Sequence[DictRow], now: datetime) -> dict[str, WriteResult]:
+    """Replies that cite what may not be cited at this moment: they are not sent, and a person looks."""
+    citing = [row for row in due if row["kind"] == "draft" and row["payload"].get("citations")]
+    if not citing:
+        return {}
+    cited = [(row["action_id"], one) for row in citing for one in row["payload"]["citations"]]
+    names = ("source", "article_id", "version")
+    wanted = {"automation": automation, "now": now, "ids": [i for i, _ in cited]}
+    found = read_rows(conn, _UNCITABLE, wanted | {name: [one[name] for _, one in cited] for name in names})
+    gone = {row["action_id"]: row["article"] for row in found}
+    return {
+        row["external_id"]: _result(
+            row, "conflict", f"the article {gone[row['action_id']]}, which the reply cites, was changed or withdrawn"
+        )
+        for row in citing
+        if row["action_id"] in gone
+    }
 
 
 def _to_review(conn: Connection[Any], automation: Automation, decisions: Sequence[str | None], now: datetime) -> None:

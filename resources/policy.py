@@ -10,6 +10,8 @@ channel, language, customer (the declared categorical CRM features), flags (audi
 A second rule is optional: `remedy := {"remedy": "...", "rule": "...", "queues": [...]}`, asked when the judge has spoken about a
 degrading model. Its input has: automation, remedy (none | rollback | narrow | stop), queues, retrain, champion, last_good, settled,
 rollbacks, drifted_days, held. What it may change: `aios_core/monitoring/careful.py`.
+
+A third rule is optional too: `draft_forbids`, a set of names, asked of each sentence of a draft (`aios_core/drafting/verification/`).
 """
 
 import hashlib
@@ -28,6 +30,7 @@ from aios_core.errors import PolicyError
 PACKAGE = "aios.policy"
 QUERY = f"answer = data.{PACKAGE}.decision"
 REMEDY_QUERY = f"answer = data.{PACKAGE}.remedy"
+DRAFT_QUERY = f"answer = data.{PACKAGE}.draft_forbids"
 REMEDIES = ("none", "rollback", "narrow", "stop")
 REMEMBERED = 20_000  # distinct inputs kept with their answers; about 1 kB each
 
@@ -49,7 +52,7 @@ class RegoPolicy:
         self.text = text
         self.name = name
         self.revision = revision_of(text)
-        self._compiled: tuple[Interpreter, Bundle, Bundle] | None = None
+        self._compiled: tuple[Interpreter, Bundle, Bundle, Bundle] | None = None
         self._answers: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
@@ -69,6 +72,8 @@ class RegoPolicy:
         self.ask(list(_samples(queues)))
         for remedy in REMEDIES:
             self.remedy(_remedy_sample(remedy, queues))
+        for queue in queues or ("any",):
+            self.forbids(_draft_sample(queue))
 
     def remedy(self, facts: Facts) -> dict[str, Any] | None:
         """{"remedy", "rule", "queues"} for a proposed remedy; None where the policy has no rule for this input.
@@ -96,6 +101,21 @@ class RegoPolicy:
                 f" out; input: {key}"
             )
         return {"remedy": answer["remedy"], "rule": answer["rule"], "queues": queues}
+
+    def forbids(self, facts: Facts) -> list[str]:
+        """Names of the rules that forbid these facts of a draft; none where the policy has no `draft_forbids`.
+
+        Raises PolicyError where the rule fails or is no set of names.
+        """
+        key = json.dumps(facts, sort_keys=True)
+        with self._lock:
+            answer = self._query(self._compile()[3], facts, key)
+        names = [] if answer is None else answer
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise PolicyError(
+                f"{self.name}:{self._line_of('draft_forbids')}: `draft_forbids` is {names!r}; it must be a set of names; input: {key}"
+            )
+        return sorted(names)
 
     def _answer(self, facts: Facts) -> dict[str, Any]:
         key = json.dumps(facts, sort_keys=True)
@@ -139,15 +159,15 @@ class RegoPolicy:
             )
         return {"verdict": answer["verdict"], "rule": answer["rule"]}
 
-    def _compile(self) -> tuple[Interpreter, Bundle, Bundle]:
-        """The engine, and its two questions: of a decision, of a remedy."""
+    def _compile(self) -> tuple[Interpreter, Bundle, Bundle, Bundle]:
+        """The engine, and its questions: of a decision, of a remedy, of a draft."""
         if self._compiled is None:
             self._refuse_what_is_not_replayable()
             interpreter = Interpreter()
             interpreter.log_level = LogLevel.NONE  # it prints errors to the terminal, and raises them too
             try:
                 interpreter.add_module(self.name, self.text)
-                self._compiled = interpreter, interpreter.build(QUERY), interpreter.build(REMEDY_QUERY)
+                self._compiled = (interpreter, *map(interpreter.build, (QUERY, REMEDY_QUERY, DRAFT_QUERY)))
             except RegoError as error:
                 raise PolicyError(self._at(str(error))) from error
         return self._compiled
@@ -208,3 +228,9 @@ def _remedy_sample(remedy: str, queues: Sequence[str]) -> dict[str, Any]:
     narrowed = list(queues[:1]) or ["any"]
     return {"automation": "any", "remedy": remedy, "queues": narrowed if remedy == "narrow" else [], "retrain": False,
             "champion": 2, "last_good": 1, "settled": 100, "rollbacks": 0, "drifted_days": 0, "held": []}  # fmt: skip
+
+
+def _draft_sample(queue: str) -> dict[str, Any]:
+    """A sentence that promises, advises and names an amount, so that every rule has something to look at."""
+    return {"automation": "any", "queue": queue, "language": "en", "basis": "model", "cited": True, "text": "any", "promises": ["refund"],
+            "topics": ["legal"], "amounts": ["1 EUR"], "customer": {}}  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from aios_core.automation import Automation
 from aios_core.decisions.model import Decision
+from aios_core.drafting.model import Draft, Source
 
 Kind = Literal["assign", "draft", "note"]
 
@@ -18,7 +19,8 @@ class OutboxAction:
     """One write to an external system.
 
     `assign` moves the ticket to `payload["queue"]`; `draft` and `note` leave it where it is. Each adds `tags` and, where
-    `comment` is not empty, one private comment. `payload` has: queue, tags, comment, decision_id, confidence, correlation_id.
+    `comment` is not empty, one private comment. `payload` has: queue, tags, comment, decision_id, confidence, correlation_id; a `draft`
+    with a reply also has `reply`, `language` and `citations` (number, source, article_id, version, title, url).
     Sending the same `idempotency_key` again must have no second effect.
     """
 
@@ -32,16 +34,57 @@ class OutboxAction:
 
 
 def actions_for(decision: Decision, automation: Automation) -> list[OutboxAction]:
-    """The writes that follow from a decision: none for `review`, which waits for a person's verdict."""
+    """The writes that follow from a decision: none for `review`, which waits for a person's verdict.
+
+    Where drafts are declared, the `draft` action follows from a verified draft instead: `action_for_draft`.
+    """
     declared = automation.actions
     if declared.source is None or decision.source != declared.source:
         return []
     if decision.verdict in ("automate", "fallback"):
         kind: Kind = "assign" if declared.assign else "note"
         return [_action(decision, automation, kind, f"AIOS chose {decision.queue}: {decision.reason}.")]
-    if decision.verdict == "draft" and declared.note_on_draft:
+    if decision.verdict == "draft" and declared.note_on_draft and automation.drafts is None:
         return [_action(decision, automation, "draft", f"AIOS suggests {decision.queue}: {decision.reason}.")]
     return []
+
+
+def action_for_draft(
+    *,
+    automation: Automation,
+    decision_id: str,
+    source: str,
+    ticket_id: str,
+    correlation_id: str,
+    queue: str | None,
+    confidence: float | None,
+    reason: str,
+    draft: Draft,
+) -> list[OutboxAction]:
+    """The write that follows from a verified draft: its reply as a private comment, with what it cites."""
+    declared = automation.actions
+    if declared.source is None or source != declared.source or not declared.note_on_draft or not draft.sentences:
+        return []
+    said = f"AIOS suggests {queue}: {reason}." if queue else f"AIOS drafted a reply: {reason}."
+    citations = [_citation(cited) for cited in draft.sources]
+    parts = [
+        said,
+        "Draft of a reply, every sentence checked against its sources. Read it before you send it:",
+        draft.text,
+    ]
+    if citations:
+        parts.append("Sources:\n" + "\n".join(map(_cited_line, citations)))
+    payload = _payload(queue, automation, "\n\n".join(parts), decision_id, confidence, correlation_id)
+    return [
+        OutboxAction(
+            target=source,
+            kind="draft",
+            external_id=ticket_id,
+            payload=payload | {"reply": draft.text, "language": draft.language, "citations": citations},
+            idempotency_key=f"{decision_id}:draft",
+            decision_id=decision_id,
+        )
+    ]
 
 
 def action_for_verdict(
@@ -85,6 +128,22 @@ def _action(decision: Decision, automation: Automation, kind: Kind, text: str) -
         idempotency_key=f"{decision.decision_id}:{kind}",
         decision_id=decision.decision_id,
     )
+
+
+def _citation(source: Source) -> dict[str, Any]:
+    return {
+        "number": source.number,
+        "source": source.key.source,
+        "article_id": source.key.article_id,
+        "version": source.version,
+        "title": source.headings[0] if source.headings else "",
+        "url": source.url,
+    }
+
+
+def _cited_line(citation: dict[str, Any]) -> str:
+    where = citation["url"] or f"{citation['source']}/{citation['article_id']}"
+    return f"[{citation['number']}] {citation['title']} ({where})"
 
 
 def _payload(

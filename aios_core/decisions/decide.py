@@ -82,7 +82,7 @@ def _conclude(
         "correlation_id": row["correlation_id"],
         "ticket": {"columns": known.columns, "values": encode_row(row)},
         **score_part(final.score),
-        **rules_part(rules),
+        **rules_part(rules, queue=final.score.queue if final.score else None),
         "policy": {"input": final.facts, "answer": dict(answer)},
         "verdict": final.verdict,
         "queue": final.queue,

@@ -71,7 +71,7 @@ def _start(score: Score | None, rules: Rules) -> Proposal:
         return _person("unusable_score", f"the score can't be used: {problem}", score=score)
     queue = str(score.queue)
     confidence = score.probabilities[rules.classes.index(queue)]
-    band, verdict, sentence = _band(queue, confidence, rules.thresholds)
+    band, verdict, sentence = _band(queue, confidence, rules.thresholds.of(queue))
     proposal = Proposal(
         score=score,
         queue=queue,

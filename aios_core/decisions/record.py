@@ -114,11 +114,12 @@ def decode_number(value: float | str | None) -> float | None:
     return None if value is None else float(value)
 
 
-def rules_part(rules: Rules) -> dict[str, Any]:
+def rules_part(rules: Rules, *, queue: str | None) -> dict[str, Any]:
     """All of the rules that a verdict reads. Of the queues, only what is said of them beyond a name: 77 plain ones would
-    double a record.
+    double a record. Of thresholds of single queues, for the same reason, only those of the predicted one.
     """
-    t, c = rules.thresholds, rules.costs
+    c = rules.costs
+    own = None if queue is None else rules.thresholds.queues.get(queue)
     return {
         "classes": rules.classes,
         "undeclared": [name for name in rules.classes if rules.queues and name not in rules.queues],
@@ -127,12 +128,8 @@ def rules_part(rules: Rules) -> dict[str, Any]:
             for name, q in rules.queues.items()
             if q.wrong_cost is not None or q.never_automate
         },
-        "thresholds": {
-            "automate": t.automate,
-            "draft": t.draft,
-            "automate_accuracy": t.automate_accuracy,
-            "draft_accuracy": t.draft_accuracy,
-        },
+        # no such key without thresholds of its own: decisions from before there were any must replay byte for byte
+        "thresholds": _plain(rules.thresholds) | ({} if own is None else {"queues": {queue: _plain(own)}}),
         "costs": {"wrong_automation": c.wrong_automation, "wrong_draft": c.wrong_draft, "review": c.review},
         "modes": dict(rules.modes),
         "audit_share": rules.audit_share,
@@ -151,7 +148,7 @@ def recorded_rules(content: Mapping[str, Any]) -> Rules:
         model_version=content["model_version"],
         classes=tuple(content["classes"]),
         policy_revision=content["policy_revision"],
-        thresholds=Thresholds(**content["thresholds"]),
+        thresholds=recorded_thresholds(content),
         costs=Costs(**content["costs"]),
         # as recorded, whatever names a later schema allows
         queues={name: Queue.model_construct(name=name, description="", **said) for name, said in queues.items()},
@@ -159,6 +156,18 @@ def recorded_rules(content: Mapping[str, Any]) -> Rules:
         audit_share=content["audit_share"],
         fallback_queue=content["fallback_queue"],
     )
+
+
+def recorded_thresholds(content: Mapping[str, Any]) -> Thresholds:
+    """The thresholds of a record; `.of(queue)` are those that its verdict was made by."""
+    known = dict(content["thresholds"])
+    own = known.pop("queues", {})
+    return Thresholds(**known, queues={queue: Thresholds(**said) for queue, said in own.items()})
+
+
+def _plain(thresholds: Thresholds) -> dict[str, Any]:
+    names = ("automate", "draft", "automate_accuracy", "draft_accuracy")
+    return {name: getattr(thresholds, name) for name in names}
 
 
 def _type_name(field: pa.Field) -> str:

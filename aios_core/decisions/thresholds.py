@@ -6,7 +6,7 @@ them (`decide.py`) and making the operating curve (`aios_core/training/`).
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from aios_core.automation import AtAccuracy, Decisions, Threshold
@@ -19,13 +19,19 @@ STEP = 1e-6  # scores are rounded to six decimals, so this is the smallest diffe
 class Thresholds:
     """Scores at which a band begins; None: it was never reached. `automate` is strictly above `draft`.
 
-    The accuracies are those asked for, None where the declaration gives plain numbers.
+    The accuracies are those asked for, None where the declaration gives plain numbers. `queues` holds those of queues with
+    thresholds of their own.
     """
 
     automate: float | None
     draft: float | None
     automate_accuracy: float | None = None
     draft_accuracy: float | None = None
+    queues: Mapping[str, "Thresholds"] = field(default_factory=dict)
+
+    def of(self, queue: str | None) -> "Thresholds":
+        """Those that hold for this predicted queue: its own, or these."""
+        return self if queue is None else self.queues.get(queue, self)
 
 
 def resolve(decisions: Decisions, operating_curve: Mapping[str, Any] | None) -> Thresholds:
@@ -36,8 +42,14 @@ def resolve(decisions: Decisions, operating_curve: Mapping[str, Any] | None) -> 
     97% accuracy below a declared draft of 0.6), `automate` is raised to just above `draft`, never the other way: the more
     cautious reading. Raises ModelError for a curve that is no curve.
     """
-    automate, automate_accuracy = _resolved(decisions.automate, operating_curve)
-    draft, draft_accuracy = _resolved(decisions.draft, operating_curve)
+    shared = _pair(decisions.automate, decisions.draft, operating_curve)
+    own = {queue: _pair(*decisions.of(queue), operating_curve) for queue in decisions.queues}
+    return replace(shared, queues=own)
+
+
+def _pair(declared_automate: Threshold, declared_draft: Threshold, curve: Mapping[str, Any] | None) -> Thresholds:
+    automate, automate_accuracy = _resolved(declared_automate, curve)
+    draft, draft_accuracy = _resolved(declared_draft, curve)
     if draft is None:
         automate = None  # where not even a draft is good enough, nothing is automated
     elif automate is not None and automate <= draft:
@@ -60,6 +72,8 @@ def lowest_reaching(operating_curve: Mapping[str, Any], accuracy: float) -> floa
 
 
 def _resolved(threshold: Threshold, curve: Mapping[str, Any] | None) -> tuple[float | None, float | None]:
+    if threshold == "never":
+        return None, None
     if not isinstance(threshold, AtAccuracy):
         return float(threshold), None
     if not curve:

@@ -52,12 +52,16 @@ class Material:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentence:
-    """One sentence of a reply with the numbers of the sources that back it. `basis` says where its words are from."""
+    """One sentence of a reply with the numbers of the sources that back it. `basis` says where its words are from.
+
+    `item`: it is a line of a list.
+    """
 
     text: str
     cites: tuple[int, ...] = ()
     basis: Basis = "passage"
     paragraph: int = 0
+    item: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +82,7 @@ class Drafter:
 class Draft:
     """A reply, sentence by sentence. `degraded` says why it is not what was asked for: no model answered, no article fits.
 
-    `sources` are those that it cites, at least.
+    `sources` are those that it cites, at least. Without sentences there is no reply: no article answers.
     """
 
     language: str
@@ -90,10 +94,13 @@ class Draft:
     @property
     def text(self) -> str:
         """The reply as it would be sent: paragraphs apart, citations left out."""
-        paragraphs: dict[int, list[str]] = {}
+        paragraphs: dict[int, str] = {}
         for sentence in self.sentences:
-            paragraphs.setdefault(sentence.paragraph, []).append(sentence.text)
-        return "\n\n".join(" ".join(paragraphs[number]) for number in sorted(paragraphs))
+            before = paragraphs.get(sentence.paragraph, "")
+            words = f"- {sentence.text}" if sentence.item else sentence.text
+            between = "" if not before else "\n" if sentence.item else " "
+            paragraphs[sentence.paragraph] = f"{before}{between}{words}"
+        return "\n\n".join(paragraphs[number] for number in sorted(paragraphs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

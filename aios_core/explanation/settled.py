@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from aios_core.decisions import reasons
-from aios_core.decisions.record import decode_number
+from aios_core.decisions.record import decode_number, recorded_thresholds
 from aios_core.scoring.novelty import LIMIT, is_novel
 
 Facts = Mapping[str, Any]
@@ -46,10 +46,10 @@ _Told = list[tuple[str, str, str | None]]
 
 
 def _band(record: Facts) -> _Told:
-    queue, confidence, limits = record["queue"], record["confidence"], record["thresholds"]
+    queue, confidence, limits = record["queue"], record["confidence"], recorded_thresholds(record).of(record["queue"])
     if confidence is None:
         return [_unscored(record)]
-    automate, draft = limits["automate"], limits["draft"]
+    automate, draft = limits.automate, limits.draft
     if automate is not None and confidence >= automate:
         return [("threshold", reasons.high(queue, confidence, automate), "automate")]
     if automate is not None:

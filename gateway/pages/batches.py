@@ -25,6 +25,7 @@ def batch_page(opened: Opened, person: Reader, now: Now, automation: str, batch:
         batch=found,
         level=service_level(waiting_since=found.waiting_since, due_at=found.due_at, now=now),
         rows=rows,
+        masked=person.user.role in opened.views.masked_for(automation),
         shown=SHOWN,
         skipped=opened.views.skipped(automation=automation, batch=batch, actor=person.username),
         next_batch=others[0] if others else None,

@@ -1,15 +1,18 @@
-"""One case: what a person needs to decide it, and the steps they can take."""
+"""The page of one case: what a person needs to decide it.
+
+What belongs here: putting that page and its slower parts together. What does not: the steps taken on it (`steps.py`), and what is
+shown (`resources/console_case.py`).
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
 
-from fastapi import APIRouter, Form, Response
-from fastapi.responses import RedirectResponse
+from fastapi import APIRouter, Response
 
-from aios_core.review.states import ReviewConflict, UnknownCase
-from gateway.dependencies import Now, Opened, Person, Poster, Reader, Services, said, to
-from resources.console import top
+from aios_core.review.states import UnknownCase
+from gateway.dependencies import Now, Opened, Person, Reader, Services, said
+from resources.console_decision import top
+from resources.console_draft import DraftView, read_draft
 from resources.reviews import Batch, Case
 
 router = APIRouter()
@@ -27,8 +30,32 @@ class Choice:
 
 @router.get("/cases/{case_id}")
 def case_page(opened: Opened, person: Reader, now: Now, case_id: str, after: str = "") -> Response:
+    return shown(opened, person, case_id, now, after=after)
+
+
+@router.get("/cases/{case_id}/earlier")
+def earlier_tickets(opened: Opened, person: Reader, case_id: str, *, bare: bool = False) -> Response:
+    """The customer's earlier tickets; `bare` without the page around it, to be put into another one."""
     case = opened.reviews.case(case_id)
-    context = opened.views.case_context(case_id=case_id, decision_id=case.decision_id)
+    context = opened.beside.context(case_id=case_id, decision_id=case.decision_id)
+    masked = person.user.role in context.mask_for
+    found = opened.beside.earlier(context)
+    template = "earlier_part.html" if bare else "earlier.html"
+    return opened.pages.render(template, person=person, case=case, earlier=found, masked=masked)
+
+
+def shown(
+    opened: Services,
+    person: Person,
+    case_id: str,
+    now: datetime,
+    *,
+    after: str = "",
+) -> Response:
+    """The page of a case as it stands."""
+    case = opened.reviews.case(case_id)
+    context = opened.beside.context(case_id=case_id, decision_id=case.decision_id)
+    masked = person.user.role in context.mask_for
     queues = opened.reviews.choices(case_id)
     choices = first_choices(queues, context.decision.probabilities)
     chosen = {c.queue for c in choices}
@@ -36,63 +63,23 @@ def case_page(opened: Opened, person: Reader, now: Now, case_id: str, after: str
         "case.html",
         person=person,
         case=case,
-        context=context,
+        context=context.seen_by(person.user.role),
+        masked=masked,
         choices=choices,
         others=[q for q in queues if q not in chosen],
-        batch=_batch(opened, case),
+        batch=batch_of(opened, case),
         held_by_other=case.standing.held_by_other(person.username, now),
         may_undo=may_undo(case, person, now),
         after=after_verdict(opened, after, person, now),
+        draft=draft_for(opened, case.decision_id, masked=masked),
         now=now,
     )
 
 
-@router.post("/cases/{case_id}/decide")
-def decide(
-    opened: Opened,
-    poster: Poster,
-    now: Now,
-    case_id: str,
-    queue: Annotated[str, Form()] = "",
-    comment: Annotated[str, Form()] = "",
-) -> Response:
-    queue, comment = said(queue, longest=200), said(comment)
-    try:
-        case = opened.reviews.decide(case_id, actor=poster.username, queue=queue, comment=comment, now=now)
-    except ReviewConflict as conflict:
-        return _conflict(opened, poster, case_id, conflict, queue=queue, comment=comment, now=now)
-    return _on_to_next(opened, poster, case, now, after=case_id)
-
-
-@router.post("/cases/{case_id}/skip")
-def skip(opened: Opened, poster: Poster, now: Now, case_id: str, comment: Annotated[str, Form()] = "") -> Response:
-    case = opened.reviews.skip(case_id, actor=poster.username, reason=said(comment), now=now)
-    return _on_to_next(opened, poster, case, now)
-
-
-@router.post("/cases/{case_id}/leave")
-def leave(opened: Opened, poster: Poster, now: Now, case_id: str) -> Response:
-    """The next case, this one given back undecided."""
-    case = opened.reviews.release(case_id, actor=poster.username, now=now)
-    return _on_to_next(opened, poster, case, now)
-
-
-@router.post("/cases/{case_id}/claim")
-def claim(opened: Opened, poster: Poster, now: Now, case_id: str) -> Response:
-    try:
-        opened.reviews.claim(case_id, actor=poster.username, now=now)
-    except ReviewConflict as conflict:
-        return _conflict(opened, poster, case_id, conflict, queue="", comment="", now=now)
-    return RedirectResponse(to("cases", case_id), status_code=303)
-
-
-@router.post("/cases/{case_id}/undo")
-def undo(opened: Opened, poster: Poster, now: Now, case_id: str) -> Response:
-    try:
-        opened.reviews.undo(case_id, actor=poster.username, now=now)
-    except ReviewConflict as conflict:
-        return _conflict(opened, poster, case_id, conflict, queue="", comment="", now=now)
-    return RedirectResponse(to("cases", case_id), status_code=303)
+def draft_for(opened: Services, decision_id: str, *, masked: bool) -> DraftView | None:
+    """The newest draft for a decision, where one was written."""
+    draft = read_draft(opened.database, decision_id)
+    return draft.masked() if draft is not None and masked else draft
 
 
 def first_choices(queues: list[str], probabilities: tuple[tuple[str, float], ...]) -> list[Choice]:
@@ -118,32 +105,5 @@ def after_verdict(opened: Services, case_id: str, person: Person, now: datetime)
     return case if may_undo(case, person, now) else None
 
 
-def _on_to_next(opened: Services, poster: Person, case: Case, now: datetime, *, after: str = "") -> Response:
-    query = f"?after={after}" if after else ""
-    if case.batch is None:
-        return RedirectResponse((to("cases", after) if after else "/") + query, status_code=303)
-    following = opened.reviews.next_case(
-        automation=case.automation, batch=case.batch, actor=poster.username, now=now, besides=case.case_id
-    )
-    page = to("cases", following.case_id) if following else to("batches", case.automation, case.batch)
-    return RedirectResponse(page + query, status_code=303)
-
-
-def _conflict(
-    opened: Services, poster: Person, case_id: str, conflict: ReviewConflict, *, queue: str, comment: str, now: datetime
-) -> Response:
-    return opened.pages.render(
-        "conflict.html",
-        status=409,
-        person=poster,
-        case=opened.reviews.case(case_id),
-        standing=conflict.standing,
-        message=str(conflict),
-        queue=queue,
-        comment=comment,
-        now=now,
-    )
-
-
-def _batch(opened: Services, case: Case) -> Batch | None:
+def batch_of(opened: Services, case: Case) -> Batch | None:
     return opened.reviews.batch(automation=case.automation, batch=case.batch) if case.batch else None

@@ -33,7 +33,8 @@ def why_page(opened: Opened, person: Reader, decision_id: Decision, *, bare: boo
     found = opened.explanations().decision(decision_id)
     decision = opened.views.decision(decision_id)
     template = "evidence.html" if bare else "why.html"
-    return opened.pages.render(template, person=person, decision=decision, found=found)
+    masked = person.user.role in opened.views.masked_for(decision.automation)
+    return opened.pages.render(template, person=person, decision=decision, found=found, masked=masked)
 
 
 @router.get("/models/{name}/versions/{version}")

@@ -19,10 +19,15 @@ SHOWN = 5
 
 
 @router.get("/cases/{case_id}/articles")
-def articles_page(opened: Opened, person: Reader, now: Now, case_id: Annotated[str, Path(max_length=200)]) -> Response:
-    """The best articles that may be cited now, with the passage that fits; a case without text or knowledge says so."""
+def articles_page(
+    opened: Opened, person: Reader, now: Now, case_id: Annotated[str, Path(max_length=200)], *, bare: bool = False
+) -> Response:
+    """The best articles that may be cited now, with the passage that fits; a case without text or knowledge says so.
+
+    `bare` without the page around it, to be put into the case's page.
+    """
     case = opened.reviews.case(case_id)
-    ticket = opened.views.case_context(case_id=case_id, decision_id=case.decision_id).ticket
+    ticket = opened.beside.context(case_id=case_id, decision_id=case.decision_id).ticket
     hits, problem = [], ""
     if ticket is None:
         problem = "The ticket's text is not kept any more."
@@ -33,4 +38,5 @@ def articles_page(opened: Opened, person: Reader, now: Now, case_id: Annotated[s
         except KnowledgeError:
             problem = "This automation has no articles to search."
     near = [hit for hit in hits if not is_gap(hit.score, by_meaning=hit.meaning is not None)]
-    return opened.pages.render("articles.html", person=person, case=case, hits=hits, near=near, problem=problem)
+    template = "articles_part.html" if bare else "articles.html"
+    return opened.pages.render(template, person=person, case=case, hits=hits, near=near, problem=problem)

@@ -1,8 +1,9 @@
-// Keys for what the page already offers: every key presses a button or moves to a field that is there to see.
+// Keys for what the page already offers: every key presses a button, opens a fold or moves to a field that is there to see.
 // Without this script everything works by mouse and Tab.
 (() => {
   "use strict";
   let sending = false;
+  const prepared = []; // what is to be done to a page, or to a part that was put into it
 
   const typing = (element) => element.matches("input, textarea, select, [contenteditable]");
   const withKey = (attribute, key) =>
@@ -16,9 +17,14 @@
     if (event.repeat || sending) return;
     const button = withKey("data-key", event.key);
     const field = withKey("data-focus-key", event.key);
-    if (!button && !field) return;
+    const fold = withKey("data-fold-key", event.key);
+    if (!button && !field && !fold) return;
     event.preventDefault();
     if (button) return button.click();
+    if (fold) {
+      fold.open = !fold.open;
+      return fold.open && fold.scrollIntoView({ block: "nearest" });
+    }
     field.focus();
     if (field.select) field.select();
   });
@@ -30,17 +36,26 @@
     sending = true;
     document.body.setAttribute("aria-busy", "true");
   });
-  window.addEventListener("pageshow", () => {
+  const settle = () => {
     sending = false;
     document.body.removeAttribute("aria-busy");
-  });
+  };
+  window.addEventListener("pageshow", settle);
 
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-opens]");
     if (opener) document.getElementById(opener.dataset.opens).showModal();
+    const cited = event.target.closest("[data-passage]");
+    const passage = cited && document.getElementById(cited.dataset.passage);
+    if (!passage) return;
+    event.preventDefault();
+    passage.open = true;
+    passage.scrollIntoView({ block: "nearest" });
+    passage.querySelector("summary").focus();
   });
 
-  for (const box of document.querySelectorAll("[data-filter]")) {
+  prepared.push((root) => root.querySelectorAll("[data-filter]").forEach(filter));
+  function filter(box) {
     const input = box.querySelector("[data-filter-input]");
     const none = box.querySelector("[data-filter-none]");
     const buttons = [...box.querySelectorAll("button")];
@@ -79,18 +94,38 @@
     input.addEventListener("blur", mark);
   }
 
+  // A fold that somebody opened stays open from case to case, and the other way round.
+  prepared.push((root) => root.querySelectorAll("details[data-keep]").forEach(keep));
+  function keep(fold) {
+    const name = `fold.${fold.dataset.keep}`;
+    try {
+      if (localStorage.getItem(name)) fold.open = true;
+    } catch {
+      return; // a browser that keeps nothing
+    }
+    fold.querySelector("summary").addEventListener("click", () => {
+      if (fold.open) localStorage.removeItem(name);
+      else localStorage.setItem(name, "open");
+    });
+  }
+
   // Parts that cost something to make come after the page, once they are seen; without this script a link leads to them. A reviewer
   // who goes on to the next case within half a second asks for none.
-  for (const part of document.querySelectorAll("[data-load]")) {
+  prepared.push((root) => root.querySelectorAll("[data-load]").forEach(lazy));
+  function lazy(part) {
     const fold = part.closest("details");
     let asked = false;
     const load = async () => {
-      if (asked || (fold && !fold.open)) return;
+      if (asked || !part.isConnected || (fold && !fold.open)) return;
       asked = true;
       part.setAttribute("aria-busy", "true");
       try {
         const answer = await fetch(part.dataset.load);
-        if (answer.ok && !answer.redirected) part.innerHTML = await answer.text();
+        if (answer.ok && !answer.redirected) {
+          part.innerHTML = await answer.text();
+          part.dataset.loaded = "";
+          prepare(part);
+        }
       } catch {
         asked = false; // the link stays, and opening the fold again asks again
       }
@@ -100,8 +135,15 @@
     setTimeout(load, 500);
   }
 
-  for (const time of document.querySelectorAll("time[datetime]")) {
+  prepared.push((root) => root.querySelectorAll("time[datetime]").forEach(local));
+  function local(time) {
     const moment = new Date(time.dateTime);
     if (!Number.isNaN(moment.getTime())) time.title += `\n${moment.toLocaleString()} here`;
   }
+
+  function prepare(root) {
+    prepared.forEach((work) => work(root));
+  }
+  prepare(document);
+  window.aios = { prepare, settle };
 })();

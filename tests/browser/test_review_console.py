@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, date, datetime, timedelta
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -27,6 +28,25 @@ def store(live) -> ReviewStore:
 def verdicts(store: ReviewStore) -> dict[str, str]:
     cases = store.cases(automation="escalations", batch=BATCH)
     return {c.ticket_id: c.standing.verdict_queue for c in cases if c.standing.verdict_queue}
+
+
+def held(store: ReviewStore) -> set[str]:
+    cases = store.cases(automation="escalations", batch=BATCH)
+    return {c.ticket_id for c in cases if c.standing.state == "claimed"}
+
+
+def fetched_ahead(page, count: int) -> None:
+    """The case after this one has come, for the `count`th time."""
+    page.wait_for_function("n => performance.getEntriesByName('fetched ahead').length >= n", arg=count)
+
+
+def until(done) -> None:
+    """Wait, at most three seconds."""
+    for _ in range(60):
+        if done():
+            return
+        time.sleep(0.05)
+    assert done()
 
 
 def on_ticket(page, ticket_id: str) -> None:
@@ -58,6 +78,91 @@ def test_a_whole_batch_is_decided_with_one_key_a_case(sign_in, store):
     assert store.finished_batches("escalations") == [BATCH]
 
 
+def test_the_next_case_is_there_before_it_is_asked_for(sign_in, store):
+    page = sign_in()
+    press(page, "n", "T0")
+    asked = []
+    page.on("request", lambda request: asked.append((request.method, urlsplit(request.url).path)))
+    for fetched, following in enumerate(("T1", "T2", "T3"), start=1):
+        fetched_ahead(page, fetched)
+        asked.clear()
+        press(page, "1", following)
+        assert asked[0][0] == "POST"
+        assert asked[0][1].endswith("/decide")
+        pages = [path for method, path in asked if method == "GET" and not path.endswith(("/articles", "/earlier"))]
+        assert [path for path in pages if path.startswith("/cases/")] == []
+    took = page.evaluate("performance.getEntriesByName('next case').map((e) => Math.round(e.duration))")
+    print(f"from the key to the next case on the screen: {took} ms")
+    assert len(took) == 3
+    assert page.locator("[data-left]").inner_text() == "3"
+    assert "Ticket T2" in page.locator(".toast").inner_text()
+
+
+def test_what_was_not_sent_is_said_and_can_be_sent_again(sign_in, store):
+    page = sign_in()
+    press(page, "n", "T0")
+    page.locator("#comment").fill("as she says")
+    page.context.set_offline(True)
+    page.get_by_role("button", name="Outage").click()
+    page.get_by_text("There is no answer from the console").wait_for()
+    page.context.set_offline(False)
+    assert verdicts(store) == {}
+    page.get_by_role("heading", name="Which queue?").click()
+    press(page, "2", "T1")
+    assert verdicts(store) == {"T0": "outage"}
+    assert store.cases(automation="escalations", batch=BATCH)[-1].standing.comment == "as she says"
+
+
+def test_leaving_the_page_gives_the_case_back_and_the_one_fetched_ahead(sign_in, store):
+    page = sign_in()
+    press(page, "n", "T0")
+    press(page, "1", "T1")
+    fetched_ahead(page, 2)
+    assert held(store) == {"T1", "T2"}
+    page.get_by_role("link", name="Decisions").click()
+    page.get_by_role("heading", name="Decisions").wait_for()
+    until(lambda: held(store) == set())
+
+
+def test_the_way_back_leads_to_the_case_before(sign_in, store):
+    page = sign_in()
+    press(page, "n", "T0")
+    press(page, "1", "T1")
+    page.go_back()
+    on_ticket(page, "T0")
+    page.get_by_role("heading", name="Decided").wait_for()
+    page.go_forward()
+    on_ticket(page, "T1")
+
+
+def test_loading_the_page_anew_keeps_the_case(sign_in, store):
+    page = sign_in()
+    press(page, "n", "T0")
+    fetched_ahead(page, 1)
+    page.reload()
+    fetched_ahead(page, 1)
+    page.get_by_text("Yours until").wait_for()
+    assert held(store) == {"T0", "T1"}
+
+
+def test_a_sign_of_life_keeps_the_case_and_a_lost_one_is_announced(sign_in, live, store):
+    with live.database.connection() as conn:
+        conn.execute("update review_batches set lease_minutes = 0.02")  # beats are a third of it apart: 0.4 s
+    page = sign_in()
+    press(page, "n", "T0")
+    page.wait_for_timeout(600)
+    before = store.cases(automation="escalations", batch=BATCH)[0].standing.claim_expires
+    page.mouse.move(300, 300)
+    until(lambda: store.cases(automation="escalations", batch=BATCH)[0].standing.claim_expires > before)
+    case_id = store.cases(automation="escalations", batch=BATCH)[0].case_id
+    with live.database.connection() as conn:
+        conn.execute("update review_cases set claimed_by = 'ben', claim_expires = claim_expires + interval '1 hour'"
+                     " where case_id = %s", (case_id,))  # fmt: skip
+    page.wait_for_timeout(600)
+    page.mouse.move(320, 320)
+    page.get_by_text("no longer in your hands").wait_for()
+
+
 def test_undo_brings_the_last_case_back(sign_in, store):
     page = sign_in()
     press(page, "n", "T0")
@@ -75,6 +180,18 @@ def test_skip_and_next_leave_a_case_open(sign_in, store):
     press(page, "n", "T2")
     press(page, "n", "T1")
     assert verdicts(store) == {}
+
+
+def test_what_stands_in_the_comment_is_the_reason_of_a_skip(sign_in, store):
+    page = sign_in()
+    press(page, "n", "T0")
+    page.keyboard.press("m")
+    page.keyboard.type("needs <b>Dutch</b>")
+    page.keyboard.press("Escape")
+    press(page, "s", "T1")
+    page.goto(f"/cases/{store.cases(automation='escalations', batch=BATCH)[0].case_id}")
+    page.get_by_text("What happened to this case").click()
+    page.get_by_text("ana skipped it: needs <b>Dutch</b>").wait_for()
 
 
 def test_any_queue_is_found_by_typing(sign_in, store):
@@ -157,7 +274,7 @@ def test_two_browsers_on_one_case_end_in_one_verdict_and_a_clear_page(sign_in, s
     ben.get_by_role("heading", name="Already decided").wait_for()
     assert "ana already decided" in ben.get_by_role("alert").inner_text()
     assert "stolen card" in ben.locator("main").inner_text()
-    press(ben, "n", "T2")
+    press(ben, "n", "T3")  # T1 is on ana's screen, and T2 was fetched ahead for her
     assert verdicts(store) == {"T0": "billing"}
 
 

@@ -97,8 +97,8 @@ def test_the_answer_says_in_short_what_the_record_says(caller):
 def test_a_ticket_that_no_connector_brought_is_there_for_people(caller, database, declared, registry):
     said = caller.post(DECIDE, json={"ticket": TICKET | {"body": "abroad with no signal, my invoice"}}).json()
     assert counted(database)["tickets"] == 1
-    views = caller.app.state.services.views
-    shown = views.case_context(case_id=said["decision_id"], decision_id=said["decision_id"])
+    beside = caller.app.state.services.beside
+    shown = beside.context(case_id=said["decision_id"], decision_id=said["decision_id"])
     assert shown.ticket.body == "abroad with no signal, my invoice"
     batch = decided_in_batch(database, registry, declared, CREATED.date())["N1"]
     assert batch.decision_id == said["decision_id"]

@@ -55,3 +55,35 @@ decision := {"verdict": "review", "rule": concat("+", sort(to_people))} if {
 } else := {"verdict": "draft", "rule": concat("+", sort(at_most_draft))} if {
 	count(at_most_draft) > 0
 } else := {"verdict": input.proposed, "rule": "as_proposed"}
+
+# --- what no draft may say ----------------------------------------------------------------------------------------------
+#
+# Asked of each sentence of a draft: `input.promises` (refund, credit, compensation, exception, discount, date), `input.topics` (legal,
+# medical, financial, politics, security), `input.amounts`, `input.basis` (template, passage, customer, ticket, model), `input.cited`,
+# beside `input.queue`, `input.language` and `input.customer`. A name in the set sends the case to a person, with the sentence marked.
+
+# Only people bend rules, and only people say what a mistake is worth.
+draft_forbids contains "only_people_make_exceptions" if {
+	some promise in input.promises
+	promise in {"exception", "compensation"}
+	input.basis == "model"
+}
+
+# An article may explain what the law says. A machine may not say what it means for this customer.
+draft_forbids contains "no_advice_by_a_machine" if {
+	some topic in input.topics
+	topic in {"legal", "medical", "financial", "politics"}
+	input.basis == "model"
+}
+
+# Whoever asks for a password by mail is a thief, or teaches customers to believe one.
+draft_forbids contains "never_ask_for_secrets" if {
+	"security" in input.topics
+}
+
+# What a fraud costs, and who pays, is not said before somebody has looked into it.
+draft_forbids contains "no_money_promised_in_fraud" if {
+	input.queue == "fraud"
+	some promise in input.promises
+	promise in {"refund", "credit"}
+}

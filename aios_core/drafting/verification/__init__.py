@@ -1,0 +1,1 @@
+"""Whether a draft may go on: every sentence against what it cites."""
