@@ -46,11 +46,12 @@ class Breakers:
         self._database = database
         self._rules = rules or BreakerRules()
 
-    def admit(self, key: str, *, now: datetime) -> None:
-        """Return if a call may be made now. Raises BreakerOpen."""
+    def admit(self, key: str, *, now: datetime) -> Breaker:
+        """How it stands, if a call may be made now. Raises BreakerOpen."""
         with self._database.connection() as connection:
-            if _read(connection, key).state == "closed":
-                return
+            found = _read(connection, key)
+            if found.state == "closed":
+                return found
             breaker = _read(connection, key, lock=True)
             answer = core.admit(breaker, now=now, rules=self._rules)
             if answer.breaker != breaker:
@@ -61,6 +62,7 @@ class Breakers:
                 f"{key} is left alone for {seconds:.0f} s: {answer.breaker.why or 'it did not answer'}",
                 retry_after=seconds,
             )
+        return answer.breaker
 
     def failed(self, key: str, *, now: datetime, why: str = "") -> Breaker:
         """After a call that failed."""

@@ -85,7 +85,7 @@ def _waiting_by_day(conn: Connection[Any], automation: Automation) -> dict[date,
     """A case that was decided before it had a batch needs one as well, or nobody would collect it."""
     with conn.cursor(row_factory=dict_row) as cursor:
         cursor.execute(
-            "select c.case_id, c.queue, c.priority, c.created_at, d.day"
+            "select c.case_id, c.queue, c.priority, c.created_at, d.day, coalesce(d.audit and d.rule = 'audit', false) as audit"
             " from review_cases c join decisions d using (decision_id) where c.automation = %s and c.batch is null",
             (automation.name,),
         )
@@ -96,6 +96,7 @@ def _waiting_by_day(conn: Connection[Any], automation: Automation) -> dict[date,
                 queue=row["queue"],
                 priority=row["priority"],
                 waiting_since=row["created_at"],
+                audit=row["audit"],
             )
             by_day.setdefault(row["day"], []).append(case)
     return by_day
@@ -138,6 +139,10 @@ def _write(
              automation.review.lease_minutes, automation.review.undo_minutes, reason),
         )  # fmt: skip
     conn.execute("update review_cases set batch = %s where case_id = any(%s)", (batch.name, list(batch.cases)))
+    with conn.cursor() as cursor:
+        cursor.executemany(
+            "update review_cases set priority = %s where case_id = %s", [(p, case) for case, p in batch.drawn.items()]
+        )
     # Counted, not assumed: a newer decision may have replaced a case since it was read.
     conn.execute(
         "update review_batches set size = (select count(*) from review_cases where automation = %s and batch = %s)"

@@ -7,19 +7,22 @@ partitions (`aios_assets/review.py`), whose keys the names are.
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
+
+from aios_core.review.ordering import drawn_priorities
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingCase:
-    """A case without a batch. `waiting_since` is aware UTC."""
+    """A case without a batch. `waiting_since` is aware UTC; `audit`: of the random slice that people always see."""
 
     case_id: str
     queue: str
     priority: float
     waiting_since: datetime
+    audit: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +36,10 @@ class ExistingBatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedBatch:
-    """Cases to put into the batch `name`; `new` tells whether it has to be made first."""
+    """Cases to put into the batch `name`; `new` tells whether it has to be made first.
+
+    `drawn` are the priorities that audit cases have in it: where one stands must not tell what it is.
+    """
 
     name: str
     queue: str
@@ -41,6 +47,7 @@ class PlannedBatch:
     cases: tuple[str, ...]
     waiting_since: datetime
     new: bool
+    drawn: Mapping[str, float] = field(default_factory=dict)
 
 
 def plan(
@@ -56,7 +63,10 @@ def plan(
         by_queue[case.queue].append(case)
     planned: list[PlannedBatch] = []
     for queue in sorted(by_queue):
-        ordered = sorted(by_queue[queue], key=lambda c: (-c.priority, c.case_id))
+        drawn = drawn_priorities(
+            [c.priority for c in by_queue[queue] if not c.audit], [c.case_id for c in by_queue[queue] if c.audit]
+        )
+        ordered = sorted(by_queue[queue], key=lambda c: (-drawn.get(c.case_id, c.priority), c.case_id))
         mine = [b for b in existing if b.queue == queue]
         start = 0
         for name, room, new in _places(day, queue, mine, max_batch):
@@ -71,6 +81,7 @@ def plan(
                     cases=tuple(c.case_id for c in chunk),
                     waiting_since=min(c.waiting_since for c in chunk),
                     new=new,
+                    drawn={c.case_id: drawn[c.case_id] for c in chunk if c.case_id in drawn},
                 )
             )
             start += room

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Protocol
 
+from aios_core.traffic.breaker import Breaker
 from aios_core.traffic.quota import Limit
 from resources.breakers import Breakers
 from resources.connectors.failures import Again, SourceMalformed, SourceThrottled, SourceUnavailable
@@ -86,6 +87,7 @@ class SharedTraffic:
         self._answer = timedelta(seconds=answer_seconds)
         self._longest = longest_wait
         self._clock = clock
+        self._clean = False  # nothing was wrong at the last call, so its success has nothing to mend
         self._sleep = sleep
         self._limits: dict[str, Limit] = {**quota.known, **self._quotas.learnt(self.key)}
         self.clock_offset: float | None = None  # seconds that the vendor's clock is ahead of ours
@@ -108,7 +110,7 @@ class SharedTraffic:
 
     def admitted(self, limits: list[Limit]) -> Place:
         """A place under every limit, waited for."""
-        self._breakers.admit(self.name, now=self._clock())
+        self._clean = self._breakers.admit(self.name, now=self._clock()) == Breaker()
         waited = 0.0
         while (place := self._quotas.take(self.key, limits, answer_within=self._answer)).wait:
             if waited >= self._longest:
@@ -132,7 +134,7 @@ class SharedTraffic:
             self._quotas.pause(self.key, failure.retry_after)
         if isinstance(failure, SourceUnavailable | SourceMalformed):
             self._breakers.failed(self.name, now=self._clock(), why=str(failure))
-        elif error is None or isinstance(error, Exception):
+        elif not self._clean and (error is None or isinstance(error, Exception)):
             self._breakers.succeeded(self.name, now=self._clock())
 
 

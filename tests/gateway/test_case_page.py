@@ -145,3 +145,15 @@ def test_nothing_of_it_is_taken_without_the_pages_token(ana, cases, database):
     for step in ("ahead", "heartbeat", "give-back"):
         assert ana.post(f"/cases/{cases[0]}/{step}", data={"token": "x"}).status_code == 403
     assert holders(database) == {"T0": "ana", "T1": None, "T2": None}
+
+
+def test_a_reviewer_is_not_told_that_a_case_is_there_for_audit_before_it_is_decided(ana, database):
+    audited = automation(decisions={"automate": 0.9, "draft": 0.7, "audit_share": 1.0})
+    (case,) = record(database, [Wanted(ticket_id="T9", p=0.97)], of=audited)
+    told = "random slice that people always see"
+    page = ana.see(f"/cases/{case}").text
+    assert told not in page
+    assert "A person's word is wanted on it." in page
+    with database.connection() as conn:
+        conn.execute("update users set role = 'lead' where username = 'ana'")
+    assert told in ana.see(f"/cases/{case}").text

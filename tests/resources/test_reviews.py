@@ -357,3 +357,17 @@ def test_a_case_replaced_by_a_newer_decision_leaves_its_batch_and_does_not_hold_
     assert store.finished_batches("escalations", now=NOW + 11 * MINUTE) == [batch.batch]
     assert store.collect(automation=AUTOMATION, batch=batch.batch, now=NOW).outcomes == 1
     assert len(DecisionStore(database).for_ticket("escalations", gone.ticket_id)) == 2
+
+
+def test_audit_cases_are_handed_out_among_the_others(database):
+    record(database, [Wanted(ticket_id=f"T{i}", p=0.4 + i / 500) for i in range(40)])
+    with database.connection() as conn:  # the surest fifth, which would come last
+        surest = "select case_id from review_cases order by priority limit 8"
+        ids = [row[0] for row in conn.execute(surest)]
+        conn.execute("update decisions set audit = true, rule = 'audit' where decision_id = any(%s)", (ids,))
+    store = ReviewStore(database)
+    (batch,) = store.make_batches(automation=AUTOMATION, now=NOW)
+    order = [case.case_id for case in store.cases(automation=batch.automation, batch=batch.batch)]
+    assert sorted(order.index(i) for i in ids) != list(range(32, 40))
+    assert take(store, batch).case_id == order[0]
+    assert min(order.index(i) for i in ids) < 20

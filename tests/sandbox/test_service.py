@@ -65,7 +65,7 @@ def test_the_manifest_says_what_must_have_been_exported(talk) -> None:
         assert {entry["id"]: entry["updated_at"] for entry in manifest["tickets"]} == exported
         assert manifest["totals"]["tickets"] == len(exported)
         assert manifest["totals"]["versions"] == sum(entry["versions"] for entry in manifest["tickets"])
-        assert set(manifest["tickets"][0]) == {"id", "versions", "updated_at"}
+        assert set(manifest["tickets"][0]) == {"id", "versions", "updated_at", "deleted"}
         talk.update(talk.untouched()[0]["id"], priority="low")
         talk.advance(5, new_tickets=20)
 

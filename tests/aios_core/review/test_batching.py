@@ -87,3 +87,14 @@ def test_queues_that_look_alike_in_a_name_keep_names_of_their_own():
     assert len(names) == 7
     assert all(n.count("/") == 1 and ".." not in n for n in names)
     assert batch_name(DAY, "a", 2) not in names
+
+
+def test_audit_cases_stand_among_the_others_over_all_batches_of_a_queue():
+    """By their own priority, that of a sure case, they would fill the last batch."""
+    sure = [
+        WaitingCase(case_id=f"a{n}", queue="billing", priority=0.001, waiting_since=NOW, audit=True) for n in range(30)
+    ]
+    planned = plan([*waiting(70), *sure], max_batch=10, day=DAY)
+    with_audit = [batch for batch in planned if any(c.startswith("a") for c in batch.cases)]
+    assert len(with_audit) >= 8
+    assert set().union(*(batch.drawn for batch in planned)) == {c.case_id for c in sure}
