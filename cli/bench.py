@@ -41,6 +41,14 @@ def drift(
 
 
 @app.command()
+def verify(json: output.AsJson = False) -> None:
+    """Replies with a fault planted that the verification catches, and true ones that it refuses: the project's own 650, in three languages."""
+    from benchmarks.verify import measure
+
+    show(measure(), json=json, title="verify")
+
+
+@app.command()
 def estimate(
     data: Annotated[
         Path | None,

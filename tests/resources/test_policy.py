@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from aios_core.errors import PolicyError
+from resources.deployments import OWN_AUTOMATIONS
 from resources.policy import NOT_REPLAYABLE, RegoPolicy, revision_of
 
 HEAD = "package aios.policy\n\nimport rego.v1\n\n"
@@ -200,3 +201,28 @@ def test_a_wrong_answer_about_remedies_shows_when_the_policy_is_checked(answer: 
     with pytest.raises(PolicyError) as caught:
         RegoPolicy(f"{DECIDES}remedy := {answer}\n").check()
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "names"),
+    [
+        ({}, []),
+        ({"promises": ["compensation"], "basis": "model"}, ["only_people_make_exceptions"]),
+        ({"promises": ["compensation"], "basis": "passage"}, []),
+        ({"topics": ["legal"], "basis": "model"}, ["no_advice_by_a_machine"]),
+        ({"topics": ["security"]}, ["never_ask_for_secrets"]),
+        ({"promises": ["refund"], "queue": "fraud"}, ["no_money_promised_in_fraud"]),
+        ({"promises": ["refund"]}, []),
+    ],
+)
+def test_the_example_policy_forbids_sentences_as_it_says(changes: dict[str, Any], names: list[str]) -> None:
+    facts = {"queue": "billing", "basis": "passage", "promises": [], "topics": [], "amounts": [], "customer": {}}
+    policy = RegoPolicy((OWN_AUTOMATIONS / "customer_escalations" / "policy.rego").read_text(encoding="utf-8"))
+    assert policy.forbids(facts | changes) == names
+
+
+def test_a_policy_without_such_rules_forbids_nothing_and_a_wrong_answer_is_refused() -> None:
+    body = 'package aios.policy\n\nimport rego.v1\n\ndefault decision := {"verdict": "review", "rule": "x"}\n'
+    assert RegoPolicy(body).forbids({"text": "x"}) == []
+    with pytest.raises(PolicyError, match="it must be a set of names"):
+        RegoPolicy(body + "draft_forbids := 7\n").forbids({"text": "x"})

@@ -94,7 +94,7 @@ _FORMS: Final = tuple(
         ("date", rf"\b{_MONTH}\s+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?!\d)(?:,?\s+(?P<year>\d{{4}}))?"),
         ("date", r"(?<![\d.])(?P<day>\d{1,2})(?P<mark>[./])(?P<monthnumber>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})?(?![\d])"),
         ("phone", r"(?<![\w.,])(?P<whole>(?:\+|00)\d[\d ()/-]{6,}\d|0\d{2,4}[ /-]\d[\d -]{4,}\d|\b1?-?8\d\d-[\dA-Z]{3}-?[\dA-Z]{4})"),
-        ("time", r"(?<!\d)(?P<hour>\d{1,2})[:h.](?P<minutes>\d{2})\s*(?P<half>[ap]\.?m\.?)?(?:\s*(?:uhr|h))?(?![\w.,])(?!\s*(?:€|eur|%))"),
+        ("time", r"(?<!\d)(?<![€$£])(?<![€$£] )(?P<hour>\d{1,2})[:h.](?P<minutes>\d{2})\s*(?P<half>[ap]\.?m\.?)?(?:\s*(?:uhr|h))?(?![\w.,])(?!\s*(?:€|eur|%))"),
         ("time", r"(?<!\d)(?P<hour>\d{1,2})\s*(?:(?P<half>[ap]\.?m\b\.?)|uhr\b|h\b)"),
         ("percent", rf"{_COUNT}\s*(?P<unit>%|percent\b|prozent\b|pour cent\b|por ciento\b)"),
         ("amount", rf"(?P<unit>€|\$|£|\b(?:eur|usd|gbp|chf)\b)\s*{_COUNT}"),

@@ -15,7 +15,6 @@ NEGATIONS: Final = re.compile(
     r"|\b(?:un(?=available|supported|affected|paid|opened|used)|in(?=valid|eligible|cluso\b))",
     _I,
 )
-NEGATIONS_ES: Final = re.compile(r"\bno\b", _I)
 # they hold a negation and deny nothing
 NOT_DENYING: Final = re.compile(
     r"\b(?:not only|not just|no (?:later|more|longer|fewer|less|earlier) than|not (?:until|before)|no matter|nicht nur|nicht (?:vor|mehr als|länger als)"
@@ -46,7 +45,7 @@ OPPOSITES: Final = tuple(
     )
 )  # fmt: skip
 STRONG: Final = re.compile(
-    r"\b(?:guarantee[ds]?|instantly|immediately|unlimited|lifetime|forever|absolutely|100 ?% sure|risk[- ]free|always|never|garantier\w*|sofort|unbegrenzt|lebenslang|für immer|immer|niemals"
+    r"\b(?:guarantee[ds]?|instantly|immediately|unlimited|lifetime|forever|absolutely|as often as|as much as you (?:like|want)|100 ?% sure|risk[- ]free|always|never|garantier\w*|sofort|unbegrenzt|lebenslang|für immer|immer|niemals"
     r"|garanti\w*|immédiatement|illimité\w*|à vie|toujours|jamais|garantiz\w*|inmediatamente|ilimitad\w*|de por vida|siempre|nunca)\b",
     _I,
 )
