@@ -230,10 +230,13 @@ class ReviewStore:
                 conn, case, states.claim(case.standing, actor=actor, now=now, lease=case.lease), "claim", now
             )
 
-    def release(self, case_id: str, *, actor: str, now: datetime) -> Case:
-        """Give a case back to the others. Raises UnknownCase."""
+    def release(self, case_id: str, *, actor: str, now: datetime, until: datetime | None = None) -> Case:
+        """Give a case back to the others; with `until`, only while the lease ends no later. Raises UnknownCase."""
         with self._database.connection() as conn:
             case = _case(conn, case_id, lock=True)
+            expires = case.standing.claim_expires
+            if until and expires and expires > until:
+                return case
             return self._move(conn, case, states.release(case.standing, actor=actor), "release", now, actor=actor)
 
     def release_all(self, *, actor: str, now: datetime) -> int:

@@ -12,6 +12,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
+from pydantic import AwareDatetime
 
 from aios_core.review.states import ReviewConflict, UnknownCase
 from gateway.dependencies import Now, Opened, Person, Poster, Services, said, to
@@ -116,15 +117,26 @@ def heartbeat(
         except (ReviewConflict, UnknownCase):
             ahead = ""
     expires = case.standing.claim_expires
-    return JSONResponse({"until": expires.isoformat() if expires else None, "ahead": ahead})
+    return JSONResponse({"until": expires.isoformat(timespec="microseconds") if expires else None, "ahead": ahead})
 
 
 @router.post("/cases/{case_id}/give-back")
-def give_back(opened: Opened, poster: Poster, now: Now, case_id: str, ahead: Annotated[str, Form()] = "") -> Response:
-    """The page is left: what it held goes back to the others. What is not held, or is no more, harms nothing."""
+def give_back(
+    opened: Opened,
+    poster: Poster,
+    now: Now,
+    case_id: str,
+    ahead: Annotated[str, Form()] = "",
+    until: Annotated[AwareDatetime | None, Form()] = None,
+) -> Response:
+    """The page is left: what it held goes back to the others. What is not held, or is no more, harms nothing.
+
+    `until` is the end of the lease as that page knew it. The word comes late where the page was only loaded anew: what
+    has been renewed since is kept.
+    """
     for held in filter(None, (case_id, said(ahead))):
         try:
-            opened.reviews.release(held, actor=poster.username, now=now)
+            opened.reviews.release(held, actor=poster.username, now=now, until=until)
         except UnknownCase:
             continue
     return Response(status_code=204)

@@ -26,11 +26,12 @@
     const page = post(`${from.dataset.case}/ahead`, {})
       .then(async (answer) => (answer.status === 200 && !answer.redirected ? parse(await answer.text()) : null))
       .catch(() => null);
-    ahead = { at: Date.now(), page, id: "" };
+    ahead = { at: Date.now(), page, id: "", until: "" };
     const mine = ahead;
     const found = caseOf(await page);
     if (!found) return;
     mine.id = idOf(found.dataset.case);
+    mine.until = found.dataset.until || "";
     performance.mark("fetched ahead");
   }
 
@@ -133,9 +134,10 @@
     if (!now && Date.now() - beaten < every) return;
     beaten = Date.now();
     const asked = here;
+    const fetched = ahead;
     let answer;
     try {
-      answer = await post(`${asked.dataset.case}/heartbeat`, { ahead: ahead ? ahead.id : "" });
+      answer = await post(`${asked.dataset.case}/heartbeat`, { ahead: fetched ? fetched.id : "" });
     } catch {
       return; // the next sign of life tries again
     }
@@ -143,8 +145,9 @@
     const line = asked.querySelector("[data-lease-said]");
     if (answer.ok) {
       asked.setAttribute("data-mine", "");
-      const until = new Date((await answer.json()).until);
-      line.textContent = `Yours until ${until.toISOString().slice(11, 16)} UTC.`;
+      asked.dataset.until = (await answer.json()).until;
+      if (fetched) fetched.until = asked.dataset.until;
+      line.textContent = `Yours until ${new Date(asked.dataset.until).toISOString().slice(11, 16)} UTC.`;
     } else if (answer.status === 409) {
       asked.removeAttribute("data-mine");
       line.className = "notice bad";
@@ -159,7 +162,8 @@
 
   window.addEventListener("pagehide", () => {
     if (moving || !here || !here.hasAttribute("data-mine")) return;
-    const fields = new URLSearchParams({ token: here.dataset.token, ahead: ahead ? ahead.id : "" });
+    const until = [here.dataset.until, ahead ? ahead.until : ""].sort().pop(); // a lease renewed since is another page's
+    const fields = new URLSearchParams({ token: here.dataset.token, ahead: ahead ? ahead.id : "", until });
     navigator.sendBeacon(`${here.dataset.case}/give-back`, fields);
   });
   if (window.navigation) {

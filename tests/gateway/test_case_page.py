@@ -120,7 +120,8 @@ def test_a_heart_beat_keeps_the_case_and_the_one_fetched_ahead(ana, ben, cases, 
     ana.submit(f"/cases/{cases[0]}/ahead")
     clock.on(timedelta(minutes=10))
     beat = ana.submit(f"/cases/{cases[0]}/heartbeat", ahead=cases[1])
-    assert beat.json() == {"until": (clock.now + timedelta(minutes=15)).isoformat(), "ahead": cases[1]}
+    until = (clock.now + timedelta(minutes=15)).isoformat(timespec="microseconds")
+    assert beat.json() == {"until": until, "ahead": cases[1]}
     clock.on(timedelta(minutes=10))
     assert ben.submit(BATCH).url.path == f"/cases/{cases[2]}"
     clock.on(timedelta(minutes=10))
@@ -138,6 +139,17 @@ def test_leaving_the_page_gives_back_what_it_held_and_nothing_else(ana, ben, cas
     assert holders(database) == {"T0": None, "T1": None, "T2": "ben"}
     assert ana.submit(f"/cases/{cases[2]}/give-back", ahead="none").status_code == 204
     assert holders(database)["T2"] == "ben"
+
+
+def test_a_page_that_is_gone_does_not_give_back_what_the_next_one_has_renewed(ana, cases, clock, database):
+    ana.submit(BATCH)
+    first = ana.submit(f"/cases/{cases[0]}/heartbeat").json()["until"]
+    clock.on(timedelta(seconds=1))
+    renewed = ana.submit(f"/cases/{cases[0]}/heartbeat").json()["until"]
+    assert ana.submit(f"/cases/{cases[0]}/give-back", until=first).status_code == 204
+    assert holders(database)["T0"] == "ana"
+    assert ana.submit(f"/cases/{cases[0]}/give-back", until=renewed).status_code == 204
+    assert holders(database)["T0"] is None
 
 
 def test_nothing_of_it_is_taken_without_the_pages_token(ana, cases, database):
