@@ -79,20 +79,20 @@ format: install ## put every file into the house's layout
 	$(VENV)/bin/ruff check --fix --quiet . || true
 	$(VENV)/bin/ruff format --quiet .
 
-browser: ## Debian's chromium, where it may be installed; without it the browser tests skip and say so
-	if ! command -v chromium >/dev/null; then
+browser: ## Debian's chromium and its driver, where they may be installed; without them the browser tests skip and say so
+	if ! { command -v chromium && command -v chromedriver; } >/dev/null; then
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 			echo "installing chromium for the browser tests"
-			{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } >/dev/null 2>&1 \
+			{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver; } >/dev/null 2>&1 \
 				|| echo "chromium could not be installed: the browser tests will skip"
 		else
-			echo "chromium is not installed and can't be from here (not root): the browser tests will skip"
+			echo "chromium or its driver is not installed and can't be from here (not root): the browser tests will skip"
 		fi
 	fi
 
 lock: ## make requirements.lock and deploy/cuda.lock anew (needs uv)
 	command -v uv >/dev/null || { echo "error: uv is not installed; see https://docs.astral.sh/uv" >&2; exit 1; }
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --group dev --extra encoder --extra assistant -o requirements.lock pyproject.toml
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --group dev --extra encoder --extra assistant --extra kafka --extra rpa -o requirements.lock pyproject.toml
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url -c requirements.lock \
 		--no-emit-package onnxruntime-gpu --no-emit-package flatbuffers --no-emit-package numpy --no-emit-package packaging \
 		--no-emit-package protobuf -o deploy/cuda.lock deploy/cuda.in
