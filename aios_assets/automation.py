@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from aios_assets import (
     actions,
+    agents,
     alerts,
     canonical,
     challenger,
@@ -47,6 +48,7 @@ STAGES = (
     scoring,
     shadow,
     decisions,
+    agents,
     drafts,
     actions,
     review,

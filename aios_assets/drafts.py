@@ -57,7 +57,8 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
         DRAFTS,
         plane="decide",
         kinds=["postgres"],
-        deps=["decisions", "knowledge_index"],
+        # what an agent has looked into needs no second draft
+        deps=["decisions", "knowledge_index", *(["agents"] if automation.agents is not None else [])],
         description=(
             "Replies for people to send, made of articles and the customer's record alone. One row is one attempt at one decision, with "
             "its sources and the verification of every sentence. What passes leaves as a private comment; what does not goes to a person. "

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from aios_assets import drafts, landing, naming, partitions, pods, synthetic
+from aios_assets import agents, drafts, landing, naming, partitions, pods, synthetic
 from aios_assets.remedies import narrow_job, rollback_job
 from aios_assets.repair import repair_job
 from aios_assets.rollout import advance_job
@@ -29,7 +29,8 @@ def build(declared: Declared) -> list[Any]:
     customers = ["customers"] if declared.automation.sources_of("customers") else []
     days = partitions.days(declared)
     marked = [synthetic.DECISIONS] if synthetic.declared_by(declared) else []
-    drafted = [drafts.DRAFTS] if drafts.declared_by(declared) else []
+    looked = [agents.AGENTS] if agents.declared_by(declared) else []
+    drafted = [*looked, *([drafts.DRAFTS] if drafts.declared_by(declared) else [])]
     return [
         _job(
             declared,

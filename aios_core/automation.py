@@ -486,6 +486,36 @@ class Drafts(Declared):
     model: ModelSettings | None = Field(None, description="None: the embedded drafter, which needs no language model")
 
 
+AgentTool = Literal["search_knowledge", "read_customer", "read_ticket", "check_outage"]
+
+
+class AgentBudget(Declared):
+    """The most that one run of an agent may spend; whichever is reached first ends it, and a person decides."""
+
+    steps: int = Field(6, ge=1, le=50, description="Answers of the model")
+    calls: int = Field(12, ge=0, le=200, description="Tool calls")
+    seconds: float = Field(60.0, gt=0, le=900)
+    tokens: int = Field(40_000, ge=500, description="Sent and answered, all steps together")
+    money: float | None = Field(None, ge=0, description="In `value.currency`; needs the model's prices")
+
+
+class Agents(Declared):
+    """Where a bounded agent may look into a case before a person does, and with what. It reads and proposes; it never acts."""
+
+    queues: tuple[Identifier, ...] = Field((), description="Only for these predicted queues; none named: all")
+    verdicts: tuple[Literal["review", "draft"], ...] = Field(("review",), min_length=1)
+    tools: tuple[AgentTool, ...] = ("search_knowledge", "read_customer", "read_ticket")
+    outages: str | None = Field(
+        None, description="Status page for `check_outage`: GET with `area` and `service`, answers JSON; `${VAR}` allowed"
+    )
+    model: ModelSettings | None = Field(None, description="None: that of `drafts`")
+    budget: AgentBudget = AgentBudget()
+    tool_seconds: float = Field(10.0, gt=0, le=300, description="A tool that takes longer ends the run")
+    per_run: int = Field(50, ge=1, le=10_000, description="At most so many cases a run; the rest goes on without")
+    run_minutes: float = Field(5.0, gt=0, description="No further case is begun after so long")
+    within_hours: float = Field(24.0, gt=0, description="Older decisions are left alone")
+
+
 class Automation(Declared):
     """One business process, declared in one YAML file."""
 
@@ -508,6 +538,7 @@ class Automation(Declared):
     value: Value = Value()
     knowledge: Knowledge | None = Field(None, description="Articles to search and cite; none: nothing of it")
     drafts: Drafts | None = Field(None, description="Replies made of those articles; none: none are written")
+    agents: Agents | None = Field(None, description="Where an agent may look into a case; none: nowhere")
     alerts: Alerts = Alerts()
 
     @model_validator(mode="after")
@@ -543,6 +574,8 @@ class Automation(Declared):
                 yield f"model.labels: no queue is called `{foreign[0]}`; there are: {', '.join(names)}"
         if self.drafts is not None:
             yield from self._draft_problems(self.drafts, names)
+        if self.agents is not None:
+            yield from self._agent_problems(self.agents, names)
         if names and (strange := sorted(self.decisions.queues.keys() - set(names))):
             yield f"decisions.queues: no queue is called `{strange[0]}`; there are: {', '.join(names)}"
         fallback = self.decisions.fallback_queue
@@ -562,6 +595,20 @@ class Automation(Declared):
         for language, template in drafts.templates.items():
             if queues and (strange := sorted(template.openings.keys() - set(queues))):
                 yield f"drafts.templates.{language}.openings: no queue is called `{strange[0]}`; there are: {', '.join(queues)}"
+
+    def _agent_problems(self, agents: Agents, queues: list[str]) -> Iterator[str]:
+        if self.drafts is None:
+            yield "agents: what an agent writes is verified as a draft; declare `drafts:` too (an empty `drafts: {}` is enough)"
+            return
+        model = agents.model or self.drafts.model
+        if model is None:
+            yield "agents.model: an agent needs a language model; declare `agents.model` or `drafts.model`"
+        elif agents.budget.money is not None and not (model.price_in or model.price_out):
+            yield "agents.budget.money: say the model's `price_in` and `price_out`, or nothing would ever be spent"
+        if ("check_outage" in agents.tools) != (agents.outages is not None):
+            yield "agents: `check_outage` under `tools` and the status page under `outages` go together; declare both or neither"
+        if queues and (strange := sorted(set(agents.queues) - set(queues))):
+            yield f"agents.queues: no queue is called `{strange[0]}`; there are: {', '.join(queues)}"
 
     def sources_of(self, entity: Literal["tickets", "customers"]) -> tuple[str, ...]:
         """Names of the sources whose records become this entity."""

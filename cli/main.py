@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from aios_core.errors import AiosError
 from cli import (
+    agent,
     alert,
     automation,
     bench,
@@ -83,6 +84,7 @@ app.add_typer(automation.app, name="automation", help="Declared business process
 app.add_typer(
     connect.app, name="connect", help="Declared sources: whether they can be read, and what their records become."
 )
+app.add_typer(agent.app, name="agent", help="Agents: what they did on a case, whether it plays again, and a trial.")
 app.add_typer(draft.app, name="draft", help="Replies made of articles, and what backs each sentence.")
 app.add_typer(decision.app, name="decision", help="What was decided, why, and whether it still comes out the same.")
 app.add_typer(quarantine.app, name="quarantine", help="Input that could not be used, and its replay after a fix.")

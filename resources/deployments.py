@@ -139,6 +139,8 @@ def _local_default(name: str, env: Mapping[str, str]) -> str | None:
         return None
     if name in ("AIOS_ZENDESK_URL", "AIOS_SALESFORCE_URL"):
         return deployment(env).sandbox_url
+    if name == "AIOS_STATUS_URL":
+        return f"{deployment(env).sandbox_url}/status/outages"
     return SANDBOX_CREDENTIALS.get(name)
 
 

@@ -122,7 +122,7 @@ class DraftWriter:
         text = f"{asked.subject}\n{asked.body}"[:TICKET_CHARS]
         spoken = asked.language or guess_language(text)
         language, degraded = reply_language(spoken, available=self._available(now), drafts=self.drafts)
-        question = _masker(asked).without(text)
+        question = masker_of(asked).without(text)
         sources = sources_of(self._hits(question, language, now), most=self.drafts.articles)
         material = self._material(asked, sources=sources, language=spoken, now=now)
         return material, language, degraded
@@ -188,7 +188,7 @@ class DraftWriter:
         subject: str,
     ) -> Draft:
         around = frame(material, self.drafts, language=language)
-        masker = _masker(asked)
+        masker = masker_of(asked)
         messages = prompt.messages(material, language=language, most=self.drafts.sentences, mask=masker.mask)
         sentences, calls = _ask(model, messages, material, paragraph=around.next_paragraph, subject=subject)
         restored = [replace(s, text=masker.restore(s.text)) for s in sentences]
@@ -214,7 +214,8 @@ class DraftWriter:
         return {(key, validity.version) for key, validity in known.items() if validity.holds(now)}
 
 
-def _masker(asked: Asked) -> Masker:
+def masker_of(asked: Asked) -> Masker:
+    """A masker that knows the person whom this ticket is about."""
     return Masker(names=asked.names, ids=(*asked.ids, *filter(None, (asked.customer_id,))))
 
 

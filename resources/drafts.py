@@ -142,20 +142,23 @@ class DraftStore:
             found = rows(connection, _WANTED.replace("{verdicts}", verdicts), asking)
         return [_wanted(row) for row in found]
 
+    def asked(self, decision_ids: Sequence[str], *, now: datetime) -> list[Wanted]:
+        """What would be drafted for these decisions, in their order, whether or not a draft is wanted."""
+        if not decision_ids:
+            return []
+        asking = {"ids": list(decision_ids), "now": now}
+        with self._database.connection() as connection:
+            found = {row["decision_id"]: _wanted(row) for row in rows(connection, _ASKED, asking)}
+        return [found[one] for one in decision_ids if one in found]
+
     def record(self, wanted: Wanted, written: Written, *, automation: Automation, now: datetime) -> RecordedDraft:
         """The draft, its verification and what follows: an action for the helpdesk, a case for a person, or nothing but the row."""
         with self._database.connection() as connection:
             take_turns(connection, automation.name)
             standing = rows(connection, _STANDING, (wanted.decision_id,))
-            if not standing or not _insert(connection, wanted, written, automation.name, now):
+            if not standing or not insert(connection, wanted, written, automation.name, now):
                 return RecordedDraft(new=False)
-            passed = written.answers and written.verification.passed
-            step = next_step(verdict=wanted.verdict, in_review=wanted.in_review, passed=passed)
-            actions = 0
-            if step == "send":
-                actions = enqueue(connection, automation, _actions(wanted, written, automation), now=now)
-            cases = _to_person(connection, wanted, written, step, now)
-        return RecordedDraft(new=True, actions=actions, cases=cases)
+            return follow(connection, wanted, written, automation=automation, now=now)
 
     def counts(self, automation: str, *, since: datetime) -> dict[str, float]:
         """Drafts made since then, how many passed and answered, by whom they were written, tokens and cost."""
@@ -164,7 +167,21 @@ class DraftStore:
         return dict(row)
 
 
-def _insert(connection: Connection[Any], wanted: Wanted, written: Written, automation: str, now: datetime) -> bool:
+def follow(
+    connection: Connection[Any], wanted: Wanted, written: Written, *, automation: Automation, now: datetime
+) -> RecordedDraft:
+    """What follows from a draft that is recorded now, in the caller's transaction: an action, a case, or nothing."""
+    passed = written.answers and written.verification.passed
+    step = next_step(verdict=wanted.verdict, in_review=wanted.in_review, passed=passed)
+    actions = 0
+    if step == "send":
+        actions = enqueue(connection, automation, _actions(wanted, written, automation), now=now)
+    cases = _to_person(connection, wanted, written, step, now)
+    return RecordedDraft(new=True, actions=actions, cases=cases)
+
+
+def insert(connection: Connection[Any], wanted: Wanted, written: Written, automation: str, now: datetime) -> bool:
+    """The draft's row, in the caller's transaction; False where this attempt is known."""
     draft = written.draft
     inserted = connection.execute(
         "insert into drafts (decision_id, attempt, automation, source, ticket_id, created_at, language, content, material_hash,"
@@ -283,6 +300,21 @@ exists (
         and exists (select from knowledge_indexes i where i.automation = d.automation and i.built_at >= n.known_at)))
 """
 
+_TICKETS = """
+select d.decision_id, d.source, d.ticket_id, d.correlation_id, d.verdict, d.queue, d.confidence, d.reason, a.attempt, a.place = 1 as in_review, d.decided_at,
+  t.subject, t.body, t.language, t.requester_id, coalesce(t.customer_id, k.customer_id) as customer_id, c.attributes,
+  u.payload as person, l.payload as account
+from asking a join decisions d using (decision_id)
+join tickets t on t.automation = d.automation and t.source = d.source and t.ticket_id = d.ticket_id and t.version = d.ticket_version
+left join lateral (select customer_id, landing_id from contacts where automation = t.automation and source = t.source
+  and contact_id = t.requester_id order by event_time desc limit 1) k on true
+left join lateral (select attributes, landing_id from customers where automation = t.automation
+  and customer_id = coalesce(t.customer_id, k.customer_id) and known_at <= %(now)s order by event_time desc limit 1) c on true
+left join landing_records u on u.landing_id = k.landing_id
+left join landing_records l on l.landing_id = c.landing_id
+order by a.place, a.priority desc, a.decided_at, d.decision_id
+"""
+
 _WANTED = f"""
 with asking as (
   -- to be sent: a verified draft is the only thing that leaves for this verdict
@@ -301,19 +333,15 @@ with asking as (
   where c.automation = %(automation)s and c.state <> 'decided' and (r.attempt is null or {_STALE})
   order by 2, 3 desc, 5, 1 limit %(limit)s
 )
-select d.decision_id, d.source, d.ticket_id, d.correlation_id, d.verdict, d.queue, d.confidence, d.reason, a.attempt, a.place = 1 as in_review, d.decided_at,
-  t.subject, t.body, t.language, t.requester_id, coalesce(t.customer_id, k.customer_id) as customer_id, c.attributes,
-  u.payload as person, l.payload as account
-from asking a join decisions d using (decision_id)
-join tickets t on t.automation = d.automation and t.source = d.source and t.ticket_id = d.ticket_id and t.version = d.ticket_version
-left join lateral (select customer_id, landing_id from contacts where automation = t.automation and source = t.source
-  and contact_id = t.requester_id order by event_time desc limit 1) k on true
-left join lateral (select attributes, landing_id from customers where automation = t.automation
-  and customer_id = coalesce(t.customer_id, k.customer_id) and known_at <= %(now)s order by event_time desc limit 1) c on true
-left join landing_records u on u.landing_id = k.landing_id
-left join landing_records l on l.landing_id = c.landing_id
-order by a.place, a.priority desc, a.decided_at, d.decision_id
-"""
+{_TICKETS}"""
+
+_ASKED = f"""
+with asking as (
+  select d.decision_id, (c.case_id is not null)::int as place, 0.0 as priority, d.decided_at,
+    coalesce((select max(attempt) from drafts r where r.decision_id = d.decision_id), 0) + 1 as attempt
+  from decisions d left join review_cases c on c.case_id = d.decision_id where d.decision_id = any(%(ids)s)
+)
+{_TICKETS}"""
 
 _COUNTS = """
 select count(*) as drafts, count(*) filter (where passed and answers) as passed, count(*) filter (where answers and not passed) as refused,

@@ -12,6 +12,9 @@ degrading model. Its input has: automation, remedy (none | rollback | narrow | s
 rollbacks, drifted_days, held. What it may change: `aios_core/monitoring/careful.py`.
 
 A third rule is optional too: `draft_forbids`, a set of names, asked of each sentence of a draft (`aios_core/drafting/verification/`).
+
+Two more are about agents (`aios_core/agents/facts.py`): `agent_may`, true where one may look into a case at all, and without the rule
+never; `agent_tool := {"allow": true, "rule": "..."}`, asked before every call of a declared tool, and without the rule allowed.
 """
 
 import hashlib
@@ -31,6 +34,8 @@ PACKAGE = "aios.policy"
 QUERY = f"answer = data.{PACKAGE}.decision"
 REMEDY_QUERY = f"answer = data.{PACKAGE}.remedy"
 DRAFT_QUERY = f"answer = data.{PACKAGE}.draft_forbids"
+AGENT_MAY_QUERY = f"answer = data.{PACKAGE}.agent_may"
+AGENT_TOOL_QUERY = f"answer = data.{PACKAGE}.agent_tool"
 REMEDIES = ("none", "rollback", "narrow", "stop")
 REMEMBERED = 20_000  # distinct inputs kept with their answers; about 1 kB each
 
@@ -52,7 +57,7 @@ class RegoPolicy:
         self.text = text
         self.name = name
         self.revision = revision_of(text)
-        self._compiled: tuple[Interpreter, Bundle, Bundle, Bundle] | None = None
+        self._compiled: tuple[Interpreter, Bundle, Bundle, Bundle, Bundle, Bundle] | None = None
         self._answers: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
@@ -74,6 +79,8 @@ class RegoPolicy:
             self.remedy(_remedy_sample(remedy, queues))
         for queue in queues or ("any",):
             self.forbids(_draft_sample(queue))
+            self.agent_may(_agent_sample(queue))
+            self.agent_tool(_agent_sample(queue) | {"tool": "read_customer", "arguments": {"customer": "own"}})
 
     def remedy(self, facts: Facts) -> dict[str, Any] | None:
         """{"remedy", "rule", "queues"} for a proposed remedy; None where the policy has no rule for this input.
@@ -117,6 +124,39 @@ class RegoPolicy:
             )
         return sorted(names)
 
+    def agent_may(self, facts: Facts) -> bool:
+        """Whether an agent may look into this case; never where the policy has no `agent_may`, or says nothing.
+
+        Raises PolicyError where the rule fails or is neither true nor false.
+        """
+        key = json.dumps(facts, sort_keys=True)
+        with self._lock:
+            answer = self._query(self._compile()[4], facts, key)
+        if answer is not None and not isinstance(answer, bool):
+            raise PolicyError(
+                f"{self.name}:{self._line_of('agent_may')}: `agent_may` is {answer!r}; it must be true or false; input: {key}"
+            )
+        return bool(answer)
+
+    def agent_tool(self, facts: Facts) -> tuple[bool, str]:
+        """(allowed, rule) for one call of a declared tool; allowed where the policy has no `agent_tool`, or says nothing.
+
+        Raises PolicyError where the rule fails or answers something else.
+        """
+        key = json.dumps(facts, sort_keys=True)
+        with self._lock:
+            answer = self._query(self._compile()[5], facts, key)
+        if answer is None:
+            return True, "declared"
+        if not (
+            isinstance(answer, dict) and isinstance(answer.get("allow"), bool) and isinstance(answer.get("rule"), str)
+        ):
+            raise PolicyError(
+                f'{self.name}:{self._line_of("agent_tool")}: `agent_tool` is {answer!r}; it must be {{"allow": true or false,'
+                f' "rule": "..."}}; input: {key}'
+            )
+        return answer["allow"], answer["rule"]
+
     def _answer(self, facts: Facts) -> dict[str, Any]:
         key = json.dumps(facts, sort_keys=True)
         known = self._answers.get(key)
@@ -159,15 +199,16 @@ class RegoPolicy:
             )
         return {"verdict": answer["verdict"], "rule": answer["rule"]}
 
-    def _compile(self) -> tuple[Interpreter, Bundle, Bundle, Bundle]:
-        """The engine, and its questions: of a decision, of a remedy, of a draft."""
+    def _compile(self) -> tuple[Interpreter, Bundle, Bundle, Bundle, Bundle, Bundle]:
+        """The engine, and its questions: of a decision, of a remedy, of a draft, of an agent, of an agent's call."""
         if self._compiled is None:
             self._refuse_what_is_not_replayable()
             interpreter = Interpreter()
             interpreter.log_level = LogLevel.NONE  # it prints errors to the terminal, and raises them too
             try:
                 interpreter.add_module(self.name, self.text)
-                self._compiled = (interpreter, *map(interpreter.build, (QUERY, REMEDY_QUERY, DRAFT_QUERY)))
+                questions = (QUERY, REMEDY_QUERY, DRAFT_QUERY, AGENT_MAY_QUERY, AGENT_TOOL_QUERY)
+                self._compiled = (interpreter, *map(interpreter.build, questions))
             except RegoError as error:
                 raise PolicyError(self._at(str(error))) from error
         return self._compiled
@@ -201,6 +242,10 @@ class RegoPolicy:
     def _line_of(self, word: str) -> int:
         found = re.search(rf"\b{re.escape(word)}\b", _without_comments_and_strings(self.text))
         return self.text.count("\n", 0, found.start()) + 1 if found else 1
+
+
+def _agent_sample(queue: str) -> dict[str, Any]:
+    return _sample(queue, "low", "review") | {"verdict": "review"}
 
 
 def _without_comments_and_strings(text: str) -> str:

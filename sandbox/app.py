@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request, Response
 
-from sandbox import control
+from sandbox import control, status
 from sandbox.faults import App, FaultMiddleware, Receive, Scope, Send
 from sandbox.salesforce.routes import SalesforceError, salesforce_router
 from sandbox.salesforce.routes import answer as salesforce_answer
@@ -53,6 +53,7 @@ def create_app(sandbox: Sandbox) -> FastAPI:
     for vendor in (freshdesk, servicenow, jira, hubspot, intercom, pipedrive):
         app.include_router(vendor.router(desk))
     app.include_router(control.control_router(sandbox))
+    app.include_router(status.router(sandbox))
     app.add_api_route("/", control.index, response_model=None)
     app.add_exception_handler(ZendeskError, _zendesk_refusal)
     app.add_exception_handler(SalesforceError, _salesforce_refusal)

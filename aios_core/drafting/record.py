@@ -36,7 +36,7 @@ def draft_of(record: Mapping[str, Any]) -> Draft:
         language=record["language"],
         degraded=record["degraded"],
         sentences=tuple(Sentence(**(one | {"cites": tuple(one["cites"])})) for one in record["sentences"]),
-        sources=tuple(_source_of(one) for one in record["sources"]),
+        sources=tuple(source_of(one) for one in record["sources"]),
         drafter=Drafter(**record["drafter"]),
     )
 
@@ -101,6 +101,7 @@ def material_hash(material: Material, drafts: Drafts, *, prompt: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _source_of(record: Mapping[str, Any]) -> Source:
+def source_of(record: Mapping[str, Any]) -> Source:
+    """What `source_record` wrote."""
     own = {name: value for name, value in record.items() if name not in ("source", "article_id", "headings")}
     return Source(key=ArticleKey(record["source"], record["article_id"]), headings=tuple(record["headings"]), **own)

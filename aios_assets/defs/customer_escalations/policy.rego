@@ -87,3 +87,23 @@ draft_forbids contains "no_money_promised_in_fraud" if {
 	some promise in input.promises
 	promise in {"refund", "credit"}
 }
+
+# --- where an agent may look in, and what it may ask -----------------------------------------------------------------------
+#
+# Only where the automation declares `agents:`. `agent_may` sees the facts of a decision and its `input.verdict`; without it no agent runs.
+# `agent_tool` is asked before every call: `input.tool`, `input.arguments` (whose customer or ticket: own, requester; which service),
+# `input.queue`, `input.segment`. Where it says nothing, what is declared is allowed. Nobody else's records are ever read.
+
+default agent_may := false
+
+agent_may if {
+	input.queue in {"billing", "outage", "roaming", "device", "activation", "plan_change"}
+	input.customer.segment != "enterprise"
+}
+
+# What a customer wrote in other matters is not needed to tell them whether there is an outage.
+agent_tool := {"allow": false, "rule": "only_this_ticket_in_outage"} if {
+	input.tool == "read_ticket"
+	input.queue == "outage"
+	input.arguments.ticket == "requester"
+}
