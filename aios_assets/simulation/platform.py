@@ -14,6 +14,8 @@ from typing import Any
 
 import dagster as dg
 import yaml
+from sqlalchemy import create_engine
+from sqlalchemy.pool import QueuePool
 
 from aios_assets import jobs, main_job, naming, partitions
 from aios_assets.simulation.world import World
@@ -147,6 +149,7 @@ def standing(world: World, *, home: Path, first_day: date) -> Iterator[Platform]
         from aios_assets.definitions import build_defs
 
         instance = stack.enter_context(dg.DagsterInstance.ephemeral())
+        _keep_connected(instance)
         resources = _kept(stack, database_url=url, lake_url=str(home / "lake"))
         yield Platform(
             declared=declared,
@@ -156,6 +159,17 @@ def standing(world: World, *, home: Path, first_day: date) -> Iterator[Platform]
             instance=instance,
             resources=resources,
         )
+
+
+def _keep_connected(instance: dg.DagsterInstance) -> None:
+    """Dagster's storage in memory opens its database anew for each event, which is a sixth of a play's time; here it is kept open."""
+    for storage in (instance.event_log_storage, instance.run_storage):
+        opened = create_engine(
+            storage._engine.url,  # type: ignore[attr-defined]  # noqa: SLF001 (there is no other way in)
+            poolclass=QueuePool,
+            connect_args={"check_same_thread": False},
+        )
+        storage._engine = opened  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _kept(stack: ExitStack, *, database_url: str, lake_url: str) -> dict[str, Any]:

@@ -206,7 +206,7 @@ class ZendeskConnector:
         """Place in `updates` -> the job's result for it."""
         body = self._http.request("PUT", "/api/v2/tickets/update_many.json", json={"tickets": list(updates)})
         job = body.get("job_status")
-        waited, pause = 0.0, 0.05
+        waited, pause = 0.0, 0.02
         while isinstance(job, dict) and job.get("status") in ("queued", "working"):
             if waited >= JOB_SECONDS:
                 raise SourceMalformed(f"zendesk: job {job.get('id')} is still {job['status']} after {JOB_SECONDS:g} s")
