@@ -125,6 +125,9 @@ def _summary(loop: Loop, *, database: Database, registry: Registry) -> dict[str,
         "canonical": loop.total("written", "tickets", "customers"),
         "scored": loop.total("rows", "scores"),
         "decisions": {v: int(verdicts.get(v, 0)) for v in ("automate", "draft", "review", "fallback")},
+        "drafts": {
+            name: loop.total(name, "drafts") for name in ("drafts", "passed", "refused", "without_answer", "left")
+        },
         "actions_sent": loop.total("sent", "actions"),
         "review_batches": loop.total("batches", "review_batches"),
         "review_cases": loop.total("cases", "review_batches"),

@@ -30,6 +30,7 @@ from aios_core.retrieval.filters import UNKNOWN, Filter, main_language
 from aios_core.retrieval.gaps import is_gap
 from aios_core.retrieval.index import Hit
 from aios_core.retrieval.passages import passages
+from aios_core.retrieval.question import question
 from resources.database import Database
 from resources.declarations import Declared
 from resources.knowledge import KnowledgeStore
@@ -122,8 +123,8 @@ class DraftWriter:
         text = f"{asked.subject}\n{asked.body}"[:TICKET_CHARS]
         spoken = asked.language or guess_language(text)
         language, degraded = reply_language(spoken, available=self._available(now), drafts=self.drafts)
-        question = masker_of(asked).without(text)
-        sources = sources_of(self._hits(question, language, now), most=self.drafts.articles)
+        asks = question(asked.subject, asked.body, queue=asked.queue)[:TICKET_CHARS]
+        sources = sources_of(self._hits(masker_of(asked).without(asks), language, now), most=self.drafts.articles)
         material = self._material(asked, sources=sources, language=spoken, now=now)
         return material, language, degraded
 

@@ -15,6 +15,7 @@ from psycopg.types.json import Jsonb
 from aios_core.automation import Automation
 from aios_core.privacy.masking import mask
 from aios_core.retrieval.gaps import Asked, Gap, group, is_gap
+from aios_core.retrieval.question import question
 from resources.database import Database, rows
 from resources.knowledge_index import KnowledgeSearch
 
@@ -87,7 +88,8 @@ def find_gaps(
         text = f"{ticket['subject'] or ''}\n{ticket['body'] or ''}"
         if not text.strip():
             continue  # it asks nothing that an article could answer
-        hits = search.search(automation.name, text, now=now, limit=1)
+        asks = question(ticket["subject"] or "", ticket["body"] or "", queue=ticket["queue"])
+        hits = search.search(automation.name, asks, now=now, limit=1)
         best = hits[0] if hits else None
         by_meaning = by_meaning or (best is not None and best.meaning is not None)
         if best is None or is_gap(best.score, by_meaning=best.meaning is not None):

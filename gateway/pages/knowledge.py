@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Response
 
 from aios_core.retrieval.articles import KnowledgeError
 from aios_core.retrieval.gaps import is_gap
+from aios_core.retrieval.question import question
 from gateway.dependencies import Now, Opened, Reader
 
 router = APIRouter()
@@ -27,14 +28,15 @@ def articles_page(
     `bare` without the page around it, to be put into the case's page.
     """
     case = opened.reviews.case(case_id)
-    ticket = opened.beside.context(case_id=case_id, decision_id=case.decision_id).ticket
+    context = opened.beside.context(case_id=case_id, decision_id=case.decision_id)
+    ticket = context.ticket
     hits, problem = [], ""
     if ticket is None:
         problem = "The ticket's text is not kept any more."
     else:
         try:
-            question = f"{ticket.subject}\n{ticket.body}"
-            hits = opened.knowledge().search(case.automation, question, now=now, limit=SHOWN)
+            asks = question(ticket.subject, ticket.body, queue=context.decision.queue)
+            hits = opened.knowledge().search(case.automation, asks, now=now, limit=SHOWN)
         except KnowledgeError:
             problem = "This automation has no articles to search."
     near = [hit for hit in hits if not is_gap(hit.score, by_meaning=hit.meaning is not None)]

@@ -86,23 +86,38 @@ def test_an_automation_without_drafts_has_nothing_of_them(tmp_path: Path) -> Non
     assert "drafts" not in repr([job.selection for job in jobs.build(declared) if hasattr(job, "selection")])
 
 
-@pytest.mark.parametrize("of", ["shipped", "scaffolded"])
-def test_the_commented_blocks_of_declarations_load_once_they_are_uncommented(tmp_path: Path, of: str) -> None:
+def test_the_shipped_automation_drafts_replies_from_the_help_center() -> None:
+    shipped = load_declaration(OWN_AUTOMATIONS / "customer_escalations" / "defs.yaml").automation
+    assert shipped.drafts is not None
+    assert shipped.drafts.model is None
+    assert shipped.knowledge is not None
+
+
+@pytest.mark.parametrize(("of", "first"), [("shipped", "    # model:"), ("scaffolded", "  # knowledge:")])
+def test_the_commented_blocks_of_declarations_load_once_they_are_uncommented(
+    tmp_path: Path, of: str, first: str
+) -> None:
     file = scaffold("mine", folder=tmp_path, today=small_desk.TODAY)
     if of == "shipped":
         file.write_text((OWN_AUTOMATIONS / "customer_escalations" / "defs.yaml").read_text(encoding="utf-8"))
         shutil.copy(OWN_AUTOMATIONS / "customer_escalations" / "policy.rego", file.parent)
-    assert load_declaration(file).automation.drafts is None
-    lines = file.read_text(encoding="utf-8").splitlines()
-    first = next(n for n, line in enumerate(lines) if line in ("  # drafts:", "  # knowledge:"))
-    last = next(n for n in range(first, len(lines)) if not lines[n].strip())
-    lines[first:last] = [f"  {line.removeprefix('  # ')}" for line in lines[first:last]]
+    lines = _uncommented(file.read_text(encoding="utf-8").splitlines(), first)
+    if of == "shipped":
+        lines = _uncommented(lines, "  # agents:")
     file.write_text("\n".join(lines), encoding="utf-8")
     loaded = load_declaration(file).automation
     assert loaded.drafts is not None
     assert loaded.drafts.signature == "Your care team"
     assert (loaded.drafts.model is not None) == (of == "shipped")
+    assert (loaded.agents is not None) == (of == "shipped")
     assert loaded.knowledge is not None
+
+
+def _uncommented(lines: list[str], first: str) -> list[str]:
+    """From the line `first` to the next empty one."""
+    start = lines.index(first)
+    end = next(n for n in range(start, len(lines)) if not lines[n].strip())
+    return [*lines[:start], *(line.replace("# ", "", 1) for line in lines[start:end]), *lines[end:]]
 
 
 @pytest.mark.parametrize(
