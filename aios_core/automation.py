@@ -220,6 +220,38 @@ def _in_order(automate: Threshold, draft: Threshold) -> bool:
     return automate == "never" or draft != "never"
 
 
+class SecondOpinion(Declared):
+    """Which cases need a second person, who is never the first one. Each rule that is set is enough by itself."""
+
+    above_cost: float | None = Field(None, ge=0, description="A wrong decision into the queue costs more than this")
+    below_confidence: Share | None = Field(None, description="The model was less sure than this")
+    below_agreement: Share | None = Field(
+        None, description="Of the queue's last 90 days' second opinions, where there were twenty, fewer than this agreed"
+    )
+    queues: tuple[str, ...] = Field((), description="Always in these queues")
+    share: Share = Field(0.0, description="And of all cases this share, drawn by lot: what agreement is measured on")
+
+
+class FormField(Declared):
+    """One question that a verdict answers beside the queue."""
+
+    name: Identifier
+    label: str = Field(min_length=1, max_length=200)
+    kind: Literal["choice", "text", "number", "yes_no"] = "text"
+    options: tuple[str, ...] = Field((), description="What may be chosen, for `choice`")
+    required: bool = False
+    help: str = Field("", max_length=500)
+    when_queue: tuple[str, ...] = Field((), description="Asked only where one of these queues is chosen")
+
+    @model_validator(mode="after")
+    def _options_where_they_belong(self) -> "FormField":
+        if self.kind == "choice" and len(set(self.options)) < 2:
+            raise ValueError(f"review.form: `{self.name}` is a choice and needs at least two different `options`")
+        if self.kind != "choice" and self.options:
+            raise ValueError(f"review.form: `{self.name}` has `options` but is no choice; say `kind: choice`")
+        return self
+
+
 class Review(Declared):
     """How uncertain cases become review batches."""
 
@@ -231,6 +263,34 @@ class Review(Declared):
     mask_for: tuple[Literal["reviewer", "lead", "admin"], ...] = Field(
         (), description="Roles for which e-mail addresses and long numbers are masked in the console's texts"
     )
+    min_batch: int = Field(1, ge=1, description="A new batch is made once so many cases of a queue wait …")
+    max_age_minutes: float = Field(60.0, gt=0, description="… or the oldest of them has waited so long")
+    quorum: int = Field(1, ge=1, le=5, description="How many people must agree on every case")
+    second_opinion: SecondOpinion | None = None
+    form: tuple[FormField, ...] = Field((), description="What a verdict answers beside the queue")
+    service_levels: dict[str, float] = Field({}, description="Hours by queue, instead of `service_level_hours`")
+    escalate_before_hours: float | None = Field(
+        None, gt=0, description="Cases that are not decided so long before they are late come first, and leads are told"
+    )
+    contradictions: Literal["lead", "leave_out"] = Field(
+        "leave_out",
+        description="Different verdicts on one text are never learnt before a lead has settled it; `lead` puts them to one at once",
+    )
+
+    def hours_for(self, queue: str) -> float:
+        """How long a case of this queue may wait."""
+        return self.service_levels.get(queue, self.service_level_hours)
+
+    @model_validator(mode="after")
+    def _sensible(self) -> "Review":
+        names = [f.name for f in self.form]
+        if twice := sorted({n for n in names if names.count(n) > 1}):
+            raise ValueError(f"review.form: two fields are called `{twice[0]}`; rename one")
+        if wrong := sorted(q for q, hours in self.service_levels.items() if hours <= 0):
+            raise ValueError(f"review.service_levels: `{wrong[0]}` must be above 0 hours")
+        if self.min_batch > self.max_batch:
+            raise ValueError(f"review.min_batch {self.min_batch} is above review.max_batch {self.max_batch}; lower it")
+        return self
 
 
 class Actions(Declared):
@@ -467,6 +527,18 @@ class ModelSettings(Declared):
         return self
 
 
+class Entailment(Declared):
+    """A checker that says how likely a sentence follows from its source: one more opinion on what a language model wrote."""
+
+    url: str = Field(description="POST {pairs: [{premise, hypothesis}]}, answers {entailment: [0..1]}; `${VAR}` allowed")
+    key: str | None = Field(
+        None, pattern=r"^\$\{[A-Z][A-Z0-9_]*(:-[^}]*)?\}$", description="Bearer token: always `${VAR}`"
+    )
+    timeout_seconds: float = Field(5.0, gt=0, le=120, description="The whole answer")
+    at_least: float = Field(0.5, gt=0, le=1, description="A sentence that is less likely to follow is refused")
+    required: bool = Field(False, description="Without an answer a draft goes to a person; else the check is left out")
+
+
 class Drafts(Declared):
     """Replies written for people to send: from articles and the customer's record alone, every sentence verified."""
 
@@ -484,6 +556,7 @@ class Drafts(Declared):
     per_run: int = Field(500, ge=1, description="At most so many drafts a run; the next one goes on")
     within_days: float = Field(14.0, gt=0, description="An older decision that nobody waits for gets none any more")
     model: ModelSettings | None = Field(None, description="None: the embedded drafter, which needs no language model")
+    entailment: Entailment | None = Field(None, description="Asked about each sentence of a model; none: nobody is")
 
 
 AgentTool = Literal["search_knowledge", "read_customer", "read_ticket", "check_outage"]
@@ -572,6 +645,7 @@ class Automation(Declared):
                 yield "model.labels: two classes have the same name"
             if names and (foreign := [label for label in labels if label not in names]):
                 yield f"model.labels: no queue is called `{foreign[0]}`; there are: {', '.join(names)}"
+        yield from self._review_problems(names)
         if self.drafts is not None:
             yield from self._draft_problems(self.drafts, names)
         if self.agents is not None:
@@ -588,6 +662,17 @@ class Automation(Declared):
         from aios_core.alerting.rules import problems  # it reads declarations, as everything in alerting does
 
         yield from problems(self.alerts)
+
+    def _review_problems(self, queues: list[str]) -> Iterator[str]:
+        second = self.review.second_opinion
+        named = {
+            "review.service_levels": self.review.service_levels.keys(),
+            "review.second_opinion.queues": set(second.queues) if second else set(),
+            **{f"review.form[{f.name}].when_queue": set(f.when_queue) for f in self.review.form},
+        }
+        for where, said in named.items():
+            if queues and (strange := sorted(said - set(queues))):
+                yield f"{where}: no queue is called `{strange[0]}`; there are: {', '.join(queues)}"
 
     def _draft_problems(self, drafts: Drafts, queues: list[str]) -> Iterator[str]:
         if self.knowledge is None:

@@ -33,6 +33,7 @@ from aios_core.retrieval.passages import passages
 from aios_core.retrieval.question import question
 from resources.database import Database
 from resources.declarations import Declared
+from resources.entailment import EntailmentChecker
 from resources.knowledge import KnowledgeStore
 from resources.knowledge_index import KnowledgeSearch
 from resources.llm import BudgetSpent, Completion, LanguageModel, ModelUnavailable, open_model
@@ -71,6 +72,8 @@ class DraftWriter:
         self._languages: set[str] | None = None
         self._model = model
         self._without_model = None if model else self._open(database, progress)
+        settings = self.drafts.entailment
+        self._entailment = None if settings is None else EntailmentChecker(settings, database=database)
 
     @property
     def drafter(self) -> str:
@@ -86,7 +89,7 @@ class DraftWriter:
         return Written(
             draft=draft,
             material=material,
-            verification=self.verified(draft, material, now=now),
+            verification=self.verified(draft, material, masker=masker_of(asked), now=now),
             material_hash=material_hash(material, self.drafts, prompt=self.drafter),
         )
 
@@ -107,15 +110,17 @@ class DraftWriter:
             material_hash=material_hash(material, self.drafts, prompt=self.drafter),
         )
 
-    def verified(self, draft: Draft, material: Material, *, now: datetime) -> Verification:
-        """Whether it may go on, by what may be cited at `now`."""
+    def verified(self, draft: Draft, material: Material, *, masker: Masker, now: datetime) -> Verification:
+        """Whether it may go on, by what may be cited at `now`. An entailment checker is shown what `masker` leaves of a sentence."""
         citable = self._citable(draft.sources, now)
+        checker = self._entailment
         return verify(
             draft,
             material,
             rules=self._rules,
             policy=lambda facts: [self._policy.forbids(own) for own in facts],
             citable=lambda source: (source.key, source.version) in citable,
+            entails=checker and (lambda pairs: checker([(premise, masker.mask(said)) for premise, said in pairs])),
         )
 
     def material(self, asked: Asked, *, now: datetime) -> tuple[Material, str, str | None]:
@@ -144,9 +149,11 @@ class DraftWriter:
         )
 
     def close(self) -> None:
-        """Close the model's connections."""
+        """Close the connections to the model and the entailment checker."""
         if self._model is not None:
             self._model.close()
+        if self._entailment is not None:
+            self._entailment.close()
 
     def _open(self, database: Database, progress: Progress) -> str | None:
         """Open the declared model; why it can't be, where it can't."""

@@ -255,7 +255,7 @@ class AgentWorker:
             drafter=self._drafter(transcript),
             degraded=degraded,
         )
-        verification = self._writer.verified(draft, shown, now=now)
+        verification = self._writer.verified(draft, shown, masker=masker, now=now)
         made_of = material_hash(shown, self._writer.drafts, prompt=f"agent/{self._settings.name}/{prompt.VERSION}")
         return Written(draft=draft, material=shown, verification=verification, material_hash=made_of)
 

@@ -9,7 +9,7 @@ import pytest
 from aios_core.drafting.model import Verification
 from aios_core.drafting.written import Asked
 from resources.database import Database
-from resources.drafting import DraftWriter
+from resources.drafting import DraftWriter, masker_of
 from resources.drafts import DraftStore, UnknownDraft
 from resources.outbox import Outbox
 from tests.resources.deciding import FakeHelpdesk
@@ -106,7 +106,8 @@ def test_a_draft_that_fails_verification_goes_to_a_person_with_the_sentence_and_
         replace(written.draft.sentences[2], text="We pay back 250 euros at once."),
     )
     draft = replace(written.draft, sentences=sentences)
-    refused = replace(written, draft=draft, verification=writer.verified(draft, written.material, now=shop.now))
+    verification = writer.verified(draft, written.material, masker=masker_of(wanted.asked), now=shop.now)
+    refused = replace(written, draft=draft, verification=verification)
     assert not refused.verification.passed
     recorded = store.record(wanted, refused, automation=shop.automation, now=shop.now)
     assert (recorded.actions, recorded.cases) == (0, 1)

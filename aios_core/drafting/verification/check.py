@@ -14,6 +14,7 @@ from aios_core.drafting.model import Draft, Finding, Material, Sentence, Source,
 from aios_core.drafting.verification import backing, speech
 from aios_core.drafting.verification.backing import Found
 from aios_core.drafting.verification.rules import DraftRules
+from aios_core.errors import RetryableError
 from aios_core.retrieval.filters import main_language
 
 AskDraft = Callable[[Sequence[dict[str, Any]]], list[list[str]]]
@@ -22,7 +23,12 @@ Entails = Callable[[Sequence[tuple[str, str]]], list[float]]
 CHECKS: Final = (
     "citations", "backing", "numbers", "names", "links", "promises", "words", "injection", "language", "length", "policy",
 )  # fmt: skip
-LEAST_ENTAILMENT: Final = 0.5
+
+
+class EntailmentUnavailable(RetryableError):
+    """The entailment checker gave no usable answer; the message says why."""
+
+    code = "draft.entailment_unavailable"
 
 
 def verify(
@@ -34,7 +40,10 @@ def verify(
     citable: Callable[[Source], bool],
     entails: Entails | None = None,
 ) -> Verification:
-    """Every check on every sentence; a draft without sentences has nothing to check. The same draft always gets the same findings."""
+    """Every check on every sentence; a draft without sentences has nothing to check. The same draft always gets the same findings.
+
+    `entails` may raise EntailmentUnavailable: then that check is skipped, or refused where `rules` say that it is required.
+    """
     known = {source.number: source for source in material.sources}
     findings: list[Finding] = []
     for number, sentence in enumerate(draft.sentences):
@@ -47,9 +56,9 @@ def verify(
             Finding(sentence=number, code="draft.policy", message=f"the policy forbids it: {name}", quoted=name)
             for name in names
         ]
-    if entails is not None:
-        findings += _not_entailed(draft, known, entails)
-    skipped = {} if entails is not None else {"entailment": "none is configured"}
+    found, without = _not_entailed(draft, known, rules, entails)
+    findings += found
+    skipped = {"entailment": without} if without else {}
     return Verification(findings=tuple(findings), checks=CHECKS, skipped=skipped)
 
 
@@ -139,12 +148,22 @@ def _facts(sentence: Sentence, draft: Draft, material: Material) -> dict[str, An
     }
 
 
-def _not_entailed(draft: Draft, known: Mapping[int, Source], entails: Entails) -> list[Finding]:
+def _not_entailed(
+    draft: Draft, known: Mapping[int, Source], rules: DraftRules, entails: Entails | None
+) -> tuple[list[Finding], str]:
+    """What does not follow from its source, and why nobody was asked where that is so. Only a model's sentences are asked about."""
+    if entails is None:
+        return [], "none is configured"
     asked = [(n, s) for n, s in enumerate(draft.sentences) if s.basis == "model" and s.cites]
     premises = ["\n".join(known[number].text for number in s.cites if number in known) for _, s in asked]
-    shares = entails([(premise, s.text) for premise, (_, s) in zip(premises, asked, strict=True)]) if asked else []
+    try:
+        shares = entails([(premise, s.text) for premise, (_, s) in zip(premises, asked, strict=True)]) if asked else []
+    except EntailmentUnavailable as error:
+        message = f"whether it follows from its sources could not be asked: {error}"
+        required = [Finding(sentence=None, code="draft.entailment", message=message)]
+        return (required if rules.entailment_required else []), str(error)
     return [
         Finding(sentence=n, code="draft.entailment", message="it does not follow from its source", quoted=s.text)
         for (n, s), share in zip(asked, shares, strict=True)
-        if share < LEAST_ENTAILMENT
-    ]
+        if share < rules.least_entailment
+    ], ""

@@ -12,16 +12,23 @@ from aios_core.drafting.model import Material, Sentence
 from aios_core.drafting.sentences import sentences_of
 from aios_core.drafting.templates import BUILT_IN
 
+LEAST_ENTAILMENT: Final = 0.5
 _FACT: Final = re.compile(r"\{(?P<of>customer|ticket)\.(?P<name>[a-z][a-z0-9_]*)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftRules:
-    """The most sentences and characters that a reply may have, and the sentences that an automation's people wrote themselves."""
+    """The most sentences and characters that a reply may have, and the sentences that an automation's people wrote themselves.
+
+    `least_entailment` is how likely a model's sentence must follow from its source, by a checker; `entailment_required`: a draft that
+    the checker could not be asked about is refused.
+    """
 
     most_sentences: int = 60
     most_characters: int = 12_000
     templates: tuple[str, ...] = ()
+    least_entailment: float = LEAST_ENTAILMENT
+    entailment_required: bool = False
 
     def own(self, sentence: Sentence, material: Material) -> bool:
         """Whether it is a template, filled with nothing but this customer's facts."""
@@ -38,7 +45,13 @@ def rules_of(drafts: Drafts) -> DraftRules:
     for template in (*BUILT_IN.values(), *drafts.templates.values()):
         texts |= {template.greeting, template.opening, template.closing, *template.openings.values()}
     known = {" ".join(part.split()) for text in texts for part in (text, *sentences_of(text)) if part.strip()}
-    return DraftRules(most_sentences=max(60, 4 * drafts.sentences), templates=tuple(sorted(known)))
+    asked = drafts.entailment
+    return DraftRules(
+        most_sentences=max(60, 4 * drafts.sentences),
+        templates=tuple(sorted(known)),
+        least_entailment=LEAST_ENTAILMENT if asked is None else asked.at_least,
+        entailment_required=asked is not None and asked.required,
+    )
 
 
 def _fits(template: str, text: str, material: Material) -> bool:
