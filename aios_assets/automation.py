@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from aios_assets import (
     actions,
     agents,
+    agreement,
     alerts,
     canonical,
     challenger,
@@ -52,6 +53,7 @@ STAGES = (
     drafts,
     actions,
     review,
+    agreement,
     monitoring,
     estimate,
     quality,

@@ -188,13 +188,14 @@ class _Window:
         return self._read[day]
 
 
-_NOTHING = pa.table(
-    {
-        **{name: pa.array([], pa.string()) for name in KEY},
-        "model_version": pa.array([], pa.int64()),
-        "probabilities": pa.array([], pa.list_(pa.float64())),
-    }
-)
+# of a schema: `pa.array` would import pandas, half a second of every process that loads the definitions
+_NOTHING = pa.schema(
+    [
+        *((name, pa.string()) for name in KEY),
+        ("model_version", pa.int64()),
+        ("probabilities", pa.list_(pa.float64())),
+    ]
+).empty_table()
 
 
 def _groups(

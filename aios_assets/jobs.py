@@ -75,8 +75,8 @@ def build(declared: Declared) -> list[Any]:
         _job(
             declared,
             ASSESS,
-            ["quality", "value"],
-            "Judge the champion by the outcomes known now, and count what the automation is worth.",
+            ["quality", "value", "agreement"],
+            "Judge the champion by the outcomes known now, count what the automation is worth, and see how far reviewers agree.",
         ),
         _job(
             declared,

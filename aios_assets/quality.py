@@ -8,9 +8,9 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import dagster as dg
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -35,6 +35,9 @@ from resources.lake import Lake
 from resources.modes import ModeStore
 from resources.monitoring import MonitorStore
 from resources.settled import SettledStore
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 KEY = ["source", "ticket_id"]
 ROWS_TO_COMPARE = 20_000
@@ -82,7 +85,7 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
     return [quality]
 
 
-def settled_window(automation: Automation, database: Database, *, now: datetime) -> pd.DataFrame:
+def settled_window(automation: Automation, database: Database, *, now: datetime) -> "pd.DataFrame":
     """The newest decision of each ticket of the window, with `label`: the outcome known by now.
 
     The window ends at the newest decided day, not at the wall clock's: files and backfills are judged like live tickets.
@@ -91,14 +94,14 @@ def settled_window(automation: Automation, database: Database, *, now: datetime)
     return settled(automation, database, last - timedelta(days=automation.monitoring.window_days - 1), last, now=now)
 
 
-def settled(automation: Automation, database: Database, first: date, last: date, *, now: datetime) -> pd.DataFrame:
+def settled(automation: Automation, database: Database, first: date, last: date, *, now: datetime) -> "pd.DataFrame":
     """The newest decision of each ticket of the days from `first` to `last`, with `label`: the outcome known by now."""
     return SettledStore(database).rows(
         automation=automation.name, first=first, last=last, until=now + timedelta(days=1)
     )
 
 
-def _performance(settled: pd.DataFrame) -> Performance:
+def _performance(settled: "pd.DataFrame") -> Performance:
     predicted = [
         None if version == 0 else queue
         for queue, version in zip(settled["queue"], settled["model_version"], strict=True)
@@ -113,7 +116,7 @@ def _performance(settled: pd.DataFrame) -> Performance:
 
 def _evidence(
     automation: Automation,
-    settled: pd.DataFrame,
+    settled: "pd.DataFrame",
     database: Database,
     lake: Lake,
     models: RegistryResource,
@@ -152,7 +155,7 @@ def _evidence(
 
 def _estimates(
     automation: Automation,
-    settled: pd.DataFrame,
+    settled: "pd.DataFrame",
     versions: Sequence[int],
     database: Database,
     lake: Lake,
@@ -201,7 +204,7 @@ def _and_failures(
     )
 
 
-def _unseen(settled: pd.DataFrame, snapshots: Sequence[str], lake: Lake, automation: str) -> pd.DataFrame:
+def _unseen(settled: "pd.DataFrame", snapshots: Sequence[str], lake: Lake, automation: str) -> "pd.DataFrame":
     """Tickets that no version was trained on: each looks best on what it has learnt by heart."""
     for snapshot in dict.fromkeys(snapshots):
         path = f"{automation}/training_sets/{snapshot}.parquet"
@@ -212,7 +215,7 @@ def _unseen(settled: pd.DataFrame, snapshots: Sequence[str], lake: Lake, automat
     return settled.tail(ROWS_TO_COMPARE)
 
 
-def _features(settled: pd.DataFrame, lake: Lake, automation: str) -> tuple[pd.DataFrame, pa.Table | None]:
+def _features(settled: "pd.DataFrame", lake: Lake, automation: str) -> "tuple[pd.DataFrame, pa.Table | None]":
     """The settled rows whose features are in the lake, and these features in the same order."""
     wanted = {(r.source, r.ticket_id, r.ticket_version): i for i, r in enumerate(settled.itertuples(index=False))}
     tables, order = [], []

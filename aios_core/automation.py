@@ -226,7 +226,7 @@ class SecondOpinion(Declared):
     above_cost: float | None = Field(None, ge=0, description="A wrong decision into the queue costs more than this")
     below_confidence: Share | None = Field(None, description="The model was less sure than this")
     below_agreement: Share | None = Field(
-        None, description="Of the queue's last 90 days' second opinions, where there were twenty, fewer than this agreed"
+        None, description="Of the queue's second opinions of 90 days, where there were twenty, fewer than this agreed"
     )
     queues: tuple[str, ...] = Field((), description="Always in these queues")
     share: Share = Field(0.0, description="And of all cases this share, drawn by lot: what agreement is measured on")

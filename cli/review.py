@@ -4,18 +4,22 @@ What belongs here: the command. What does not: deciding cases, which the console
 """
 
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from cli import context, output
+from resources.deployments import deployment
 
 app = typer.Typer(no_args_is_help=True)
 
 
-@app.callback()
-def group() -> None:
-    """Keep `list` a command of its own: Typer would make a single one the group."""
+class Origin(StrEnum):
+    """What a batch is made of on demand."""
+
+    audit = "audit"
+    disagreement = "disagreement"
 
 
 @app.command("list")
@@ -35,3 +39,44 @@ def show_list(
         output.as_json(rows)
     else:
         output.table(rows, columns=columns, empty="no batch waits")
+
+
+@app.command()
+def batch(
+    origin: Annotated[
+        Origin, typer.Option("--from", help="`audit`: automated decisions; `disagreement`: models or people differ.")
+    ],
+    automation: Annotated[str | None, typer.Option(help="Default: the only automation there is.")] = None,
+    size: Annotated[int, typer.Option(min=1, max=1_000, help="How many cases at most.")] = 50,
+    json: output.AsJson = False,
+) -> None:
+    """Make a batch of cases for people now, and say what it is called.
+
+    `audit` draws automated decisions of the last seven days by lot. `disagreement` takes tickets to which the version in shadow gives
+    another queue than the decision made; verdicts that contradict each other on one text go to a batch for a lead. Asking again on the
+    same day gives the same batch.
+
+    aios review batch --from audit --automation customer_escalations --size 50
+    """
+    from resources.lake import Lake
+    from resources.review_on_demand import batch_on_demand, differing_tickets
+    from resources.reviews import ReviewStore
+
+    of, declared, now = deployment(), context.automation(automation), context.now()
+    name = declared.automation.name
+    with context.database(of) as database:
+        differing = (
+            differing_tickets(database, Lake(of.lake_url), automation=name, now=now)
+            if origin is Origin.disagreement
+            else ()
+        )
+        made = batch_on_demand(
+            database, automation=declared.automation, origin=origin.value, size=size, now=now, differing=differing
+        )
+        store = ReviewStore(database)
+        rows = [asdict(store.batch(automation=name, batch=b)) for b in made]
+    if json:
+        output.as_json(rows)
+    else:
+        columns = ("automation", "batch", "state", "waiting", "decided", "due_at", "reason")
+        output.table(rows, columns=columns, empty="nothing to look at: no such decisions in the last seven days")

@@ -30,6 +30,7 @@ from gateway.inference.service import Inference
 from gateway.keys import Keys
 from gateway.metrics import Requests
 from gateway.pages import (
+    agreement,
     alerts,
     batches,
     cases,
@@ -37,6 +38,7 @@ from gateway.pages import (
     explanations,
     incidents,
     knowledge,
+    leading,
     models,
     operations,
     overview,
@@ -63,7 +65,9 @@ PAGES = (
     overview,
     cases,
     steps,
+    leading,
     work,
+    agreement,
     batches,
     decisions,
     quarantine,

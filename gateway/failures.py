@@ -14,16 +14,25 @@ from starlette.exceptions import HTTPException
 
 from aios_core.decisions.model import UnknownDecision
 from aios_core.errors import AiosError, RetryableError
-from aios_core.review.states import UnknownCase, UnknownQueue
+from aios_core.review.form import InvalidForm
+from aios_core.review.states import NotAllowed, UnknownCase, UnknownQueue
 from gateway.dependencies import Forbidden, SignInNeeded
 from gateway.edge import is_machine
 from gateway.refusals import Refused
 from gateway.rendering import Pages
 from resources.alerts import UnknownAlert
 from resources.monitoring import UnknownIncident
+from resources.review_steps import EmptyNote, UnknownPerson
 from resources.reviews import UnknownBatch
 
 NOT_FOUND = (UnknownCase, UnknownBatch, UnknownDecision, UnknownIncident, UnknownAlert)
+REFUSED: dict[type[AiosError], int] = {
+    NotAllowed: 403,
+    UnknownQueue: 422,
+    UnknownPerson: 422,
+    EmptyNote: 422,
+    InvalidForm: 422,
+}
 NO_DATABASE = "The database can't be reached. Nothing was changed; try again."
 
 
@@ -76,7 +85,8 @@ def _aios(request: Request, error: Exception) -> Response:
         return _page(request, 404, "Not found", str(error))
     if isinstance(error, RetryableError):
         return _page(request, 503, "Not available just now", f"{error} Nothing was changed; try again.")
-    return _page(request, 422 if isinstance(error, UnknownQueue) else 500, "That did not work", str(error))
+    status = next((status for kind, status in REFUSED.items() if isinstance(error, kind)), 500)
+    return _page(request, status, "That did not work", str(error))
 
 
 def _http(request: Request, error: Exception) -> Response:

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.csv as pc
 from psycopg import Connection, sql
 
+from resources.review_contradictions import DISPUTED
+
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 CHUNK = 32 * 1024 * 1024
 
@@ -77,7 +79,7 @@ SETTLED = """
 """
 
 TICKETS_LABELLED = (
-    "with settled as (" + SETTLED + "), newest as ("
+    "with settled as (" + SETTLED + "), disputed as (" + DISPUTED + "), newest as ("
     """
         select t.*, s.queue as label, s.known_at as label_known_at, s.origin as label_origin from (
             select distinct on (source, ticket_id, content_hash) * from tickets
@@ -85,7 +87,7 @@ TICKETS_LABELLED = (
               and created_at >= {until} - make_interval(days => {window_days}) and created_at < {until}
             order by source, ticket_id, content_hash, landing_id
         ) t join settled s on s.source = t.source and s.ticket_id = t.ticket_id
-        where t.status <> 'deleted'
+        where t.status <> 'deleted' and (t.source, t.ticket_id) not in (select source, ticket_id from disputed)
         order by t.created_at desc, t.source, t.ticket_id, t.landing_id
         limit {limit}
     )

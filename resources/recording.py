@@ -125,7 +125,7 @@ def _supersede(conn: Connection[Any], fresh: Sequence[Decision]) -> tuple[set[st
 
 
 def _withdraw_cases(conn: Connection[Any]) -> int:
-    """Cases that nobody holds are removed. Batches are locked before cases, as everywhere, so nobody waits in a circle."""
+    """Cases that nobody holds and nobody has spoken on are removed. Batches are locked before cases, as everywhere, so nobody waits in a circle."""
     batches = conn.execute(_LOCK_BATCHES).fetchall()
     gone = [row[0] for row in conn.execute(_LOCK_CASES).fetchall()]
     if not gone:
@@ -186,7 +186,8 @@ order by b.automation, b.batch for update
 
 _LOCK_CASES = """
 select c.case_id from review_cases c join ranked r on r.decision_id = c.case_id
-where r.place > 1 and c.state = 'waiting' order by c.case_id for update of c skip locked
+where r.place > 1 and c.state = 'waiting' and not exists (select from review_opinions o where o.case_id = c.case_id)
+order by c.case_id for update of c skip locked
 """
 
 _RECOUNT = """

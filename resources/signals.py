@@ -127,6 +127,21 @@ def _backlog_age_hours(asked: Asked) -> list[Reading]:
     ]
 
 
+def _cases_escalated(asked: Asked) -> list[Reading]:
+    rows = asked.rows(
+        "select queue, count(*), min(created_at) from review_cases where automation = %(automation)s and state <> 'decided'"
+        " and escalated_at <= %(now)s group by queue order by queue"
+    )
+    return [
+        Reading(
+            subject=queue,
+            value=float(n),
+            note=f"{n} cases would soon be late; the oldest waits {_hours(asked.now - oldest):.1f} h",
+        )
+        for queue, n, oldest in rows
+    ]
+
+
 def _service_level_burn(asked: Asked) -> list[Reading]:
     allowed = timedelta(hours=asked.automation.review.service_level_hours)
     long, short = (
@@ -283,6 +298,7 @@ SIGNALS: dict[str, Signal] = {
     "decision_throughput": _decision_throughput,
     "share_automated": _share_automated,
     "backlog_age_hours": _backlog_age_hours,
+    "cases_escalated": _cases_escalated,
     "service_level_burn": _service_level_burn,
     "money_at_risk": _money_at_risk,
     "money_at_risk_share": _money_at_risk_share,

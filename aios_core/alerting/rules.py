@@ -145,6 +145,11 @@ DEFAULTS: tuple[AlertRule, ...] = (
         do="Take the oldest batch of this queue in the review console, or put more people on it.",
     ),
     AlertRule(
+        name="cases_escalated", signal="cases_escalated", above=0, for_minutes=5, clear_minutes=5, severity="warning",
+        costs="These customers wait longer than promised unless somebody decides now.",
+        do="Ask for the next case in the review console: raised cases come first. Put more people on the queue.",
+    ),
+    AlertRule(
         name="service_level_fast", signal="service_level_burn", above=FAST, window_minutes=FAST_WINDOWS, min_count=5,
         clear_minutes=15, severity="critical",
         costs="Most cases come too late: two days' allowance of lateness goes in an hour.",

@@ -12,6 +12,7 @@ CATALOGUE: dict[str, str] = {
     "decision_throughput": "Decisions in the window, as a share of the same time of day on the seven days before (median)",
     "share_automated": "Share of decisions automated in the window, as a share of what it was in the seven days before",
     "backlog_age_hours": "Hours that the oldest undecided review case of each queue waits",
+    "cases_escalated": "Undecided review cases of each queue that were raised because they would soon be late",
     "service_level_burn": "How fast review cases that come too late use up what the objective allows; two windows, the slower counts",
     "money_at_risk": "Expected cost of a day's automated decisions that are wrong, in `value.currency`",
     "money_at_risk_share": "The same, as a share of what triage by hand of those decisions would have cost",
@@ -31,7 +32,7 @@ UNREADABLE = "signal_failed"  # filled by whoever reads the others
 
 # may be seen because of an incident, and is then told together with it
 CONSEQUENCES = frozenset({
-    "decision_throughput", "share_automated", "backlog_age_hours", "service_level_burn", "money_at_risk",
+    "decision_throughput", "share_automated", "backlog_age_hours", "cases_escalated", "service_level_burn", "money_at_risk",
     "money_at_risk_share", "incident_open", "drift_days", "estimated_accuracy",
 })  # fmt: skip
 

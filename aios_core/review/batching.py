@@ -51,12 +51,19 @@ class PlannedBatch:
 
 
 def plan(
-    cases: Iterable[WaitingCase], *, max_batch: int, day: date, existing: Sequence[ExistingBatch] = ()
+    cases: Iterable[WaitingCase],
+    *,
+    max_batch: int,
+    day: date,
+    existing: Sequence[ExistingBatch] = (),
+    min_batch: int = 1,
+    older_than: datetime | None = None,
 ) -> list[PlannedBatch]:
-    """Every case goes into exactly one batch, whatever order they come in.
+    """Every case goes into exactly one batch, whatever order they come in; a new batch waits until `min_batch` cases do.
 
     Open batches with room are filled before new ones are made: a schedule of minutes would otherwise leave a trail of
-    batches with two cases each. Names are `day/queue`, then `day/queue.2`, and are never used again.
+    batches with two cases each. A new one is made of fewer than `min_batch` once a case in it waits since before `older_than`.
+    Names are `day/queue`, then `day/queue.2`, and are never used again.
     """
     by_queue: dict[str, list[WaitingCase]] = defaultdict(list)
     for case in cases:
@@ -71,7 +78,7 @@ def plan(
         start = 0
         for name, room, new in _places(day, queue, mine, max_batch):
             chunk = ordered[start : start + room]
-            if not chunk:
+            if not chunk or (new and len(chunk) < min_batch and not _any_old(chunk, older_than)):
                 break
             planned.append(
                 PlannedBatch(
@@ -91,6 +98,10 @@ def plan(
 def batch_name(day: date, queue: str, ordinal: int) -> str:
     """`2026-11-20/billing`, `2026-11-20/billing.2`: the dynamic partition key."""
     return f"{day.isoformat()}/{_safe(queue)}" + (f".{ordinal}" if ordinal > 1 else "")
+
+
+def _any_old(cases: Sequence[WaitingCase], older_than: datetime | None) -> bool:
+    return older_than is not None and min(c.waiting_since for c in cases) <= older_than
 
 
 def _places(

@@ -4,20 +4,26 @@ What belongs here: putting that page and its slower parts together. What does no
 shown (`resources/console_case.py`).
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from fastapi import APIRouter, Response
+from psycopg.rows import DictRow
 
-from aios_core.review.states import UnknownCase
+from aios_core.review.states import Opinion, UnknownCase
 from gateway.dependencies import Now, Opened, Person, Reader, Services, said
+from resources.agents.store import transcript_of_decision
 from resources.console_decision import top
 from resources.console_draft import DraftView, read_draft
+from resources.review_cases import LEADS
 from resources.reviews import Batch, Case
+from resources.users import UserStore
 
 router = APIRouter()
 
 TOP = 3
+SAYING = ("decide", "undo", "conflict")  # events that tell which queue somebody chose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +32,17 @@ class Choice:
 
     queue: str
     probability: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsent:
+    """A verdict that was not taken, because of one field of its form: what was chosen and written stays on the page."""
+
+    queue: str
+    comment: str
+    answers: Mapping[str, str]
+    field: str
+    reason: str
 
 
 @router.get("/cases/{case_id}")
@@ -51,8 +68,9 @@ def shown(
     now: datetime,
     *,
     after: str = "",
+    unsent: Unsent | None = None,
 ) -> Response:
-    """The page of a case as it stands."""
+    """The page of a case as it stands, or with a verdict that was not taken."""
     case = opened.reviews.case(case_id)
     context = opened.beside.context(case_id=case_id, decision_id=case.decision_id)
     masked = person.user.role in context.mask_for
@@ -61,7 +79,14 @@ def shown(
     chosen = {c.queue for c in choices}
     return opened.pages.render(
         "case.html",
+        status=422 if unsent else 200,
         person=person,
+        unsent=unsent,
+        fields=opened.reviews.form(case_id).fields,
+        lead=person.user.role in LEADS,
+        seen=opinions_shown(case, person),
+        events=events_shown(context.events, case, person),
+        people=people_for(opened, person),
         case=case,
         context=context.seen_by(person.user.role),
         masked=masked,
@@ -72,6 +97,7 @@ def shown(
         may_undo=may_undo(case, person, now),
         after=after_verdict(opened, after, person, now),
         draft=draft_for(opened, case.decision_id, masked=masked),
+        agent=transcript_of_decision(opened.database, case.decision_id),
         now=now,
     )
 
@@ -89,9 +115,35 @@ def first_choices(queues: list[str], probabilities: tuple[tuple[str, float], ...
 
 
 def may_undo(case: Case, person: Person, now: datetime) -> bool:
+    """Whether this person's word on the case can still be taken back: the verdict, or an opinion that waits for others."""
     standing = case.standing
-    mine = standing.state == "decided" and standing.decided_by == person.username and not standing.closed
-    return mine and standing.decided_at is not None and now <= standing.decided_at + case.undo
+    own = standing.opinion_of(person.username)
+    said_at = standing.decided_at if standing.decided_by == person.username else own.at if own else None
+    return said_at is not None and not standing.closed and now <= said_at + case.undo
+
+
+def opinions_shown(case: Case, person: Person) -> tuple[Opinion, ...]:
+    """Others' opinions, where one may see them."""
+    return case.opinions if _may_lean(case, person) else ()
+
+
+def events_shown(events: Sequence[DictRow], case: Case, person: Person) -> list[DictRow]:
+    """What happened to the case; of an opinion that one may not see yet, only that it was given."""
+    if _may_lean(case, person):
+        return list(events)
+    return [e if e["kind"] not in SAYING or e["actor"] == person.username else e | {"detail": {}} for e in events]
+
+
+def _may_lean(case: Case, person: Person) -> bool:
+    """An opinion is given before others' are seen: after one's own, on a decided case, and as a lead there is nothing to lean on."""
+    if not case.opinions or case.standing.state == "decided" or person.user.role in LEADS:
+        return True
+    return case.standing.opinion_of(person.username) is not None
+
+
+def people_for(opened: Services, person: Person) -> list[str]:
+    """Who a case can be left to."""
+    return [user.username for user in UserStore(opened.database).users() if user.username != person.username]
 
 
 def after_verdict(opened: Services, case_id: str, person: Person, now: datetime) -> Case | None:

@@ -8,6 +8,7 @@ from fastapi.responses import RedirectResponse
 from aios_core.decisions.model import VERDICTS
 from gateway.dependencies import Opened, Reader, said, to
 from gateway.pages.cases import draft_for
+from resources.agents.store import transcript_of_decision
 from resources.console_case import masked_customer, masked_decision, masked_ticket
 from resources.decision_search import Stood, Wanted
 
@@ -66,7 +67,10 @@ def decision_page(opened: Opened, person: Reader, decision_id: str) -> Response:
         decision = masked_decision(decision)
         trail |= {"ticket": masked_ticket(trail["ticket"]), "customer": masked_customer(trail["customer"])}
     draft = draft_for(opened, decision_id, masked=masked)
-    return opened.pages.render("decision.html", person=person, decision=decision, masked=masked, draft=draft, **trail)
+    agent = transcript_of_decision(opened.database, decision_id)
+    return opened.pages.render(
+        "decision.html", person=person, decision=decision, masked=masked, draft=draft, agent=agent, **trail
+    )
 
 
 def read(*, q: str, at: str, automation: str, queue: str, verdict: str, version: str) -> tuple[Wanted, str]:

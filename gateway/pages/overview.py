@@ -23,7 +23,7 @@ class Line:
 
 @router.get("/")
 @router.get("/batches")
-def overview(opened: Opened, person: Reader, now: Now) -> Response:
+def overview(opened: Opened, person: Reader, now: Now, *, nothing: bool = False) -> Response:
     batches = opened.reviews.batches(states=("open", "done"))
     lines = [
         Line(
@@ -41,6 +41,7 @@ def overview(opened: Opened, person: Reader, now: Now) -> Response:
     return opened.pages.render(
         "overview.html",
         person=person,
+        nothing=nothing,
         totals=opened.views.overview(actor=person.username, since=midnight),
         late=sum(line.level.level == "late" for line in lines),
         automations=dict(sorted(automations.items())),

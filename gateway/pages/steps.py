@@ -14,14 +14,16 @@ from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import AwareDatetime
 
+from aios_core.review.form import InvalidForm
 from aios_core.review.states import ReviewConflict, UnknownCase
 from gateway.dependencies import Now, Opened, Person, Poster, Services, said, to
-from gateway.pages.cases import after_verdict, shown
+from gateway.pages.cases import Unsent, after_verdict, shown
 from resources.reviews import Case
 
 router = APIRouter()
 
 JSON = "application/json"
+FIELD = "form."
 
 
 def by_script(request: Request) -> bool:
@@ -31,21 +33,40 @@ def by_script(request: Request) -> bool:
 ByScript = Annotated[bool, Depends(by_script)]
 
 
+async def answered(request: Request) -> dict[str, str]:
+    """What the verdict form was answered: its fields are called `form.NAME`."""
+    sent = await request.form()
+    return {
+        name.removeprefix(FIELD): said(value)
+        for name, value in sent.items()
+        if name.startswith(FIELD) and isinstance(value, str)
+    }
+
+
+Answered = Annotated[dict[str, str], Depends(answered)]
+
+
 @router.post("/cases/{case_id}/decide")
 def decide(
     opened: Opened,
     poster: Poster,
     now: Now,
     scripted: ByScript,
+    answers: Answered,
     case_id: str,
     queue: Annotated[str, Form()] = "",
     comment: Annotated[str, Form()] = "",
 ) -> Response:
     queue, comment = said(queue, longest=200), said(comment)
     try:
-        case = opened.reviews.decide(case_id, actor=poster.username, queue=queue, comment=comment, now=now)
+        case = opened.reviews.decide(
+            case_id, actor=poster.username, queue=queue, comment=comment, form=answers, now=now
+        )
     except ReviewConflict as conflict:
         return conflicted(opened, poster, case_id, conflict, queue=queue, comment=comment, now=now)
+    except InvalidForm as wrong:
+        unsent = Unsent(queue=queue, comment=comment, answers=answers, field=wrong.field, reason=wrong.reason)
+        return shown(opened, poster, case_id, now, unsent=unsent)
     return _onward(opened, poster, case, now, scripted=scripted, after=case_id)
 
 

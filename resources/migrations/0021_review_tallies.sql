@@ -12,21 +12,21 @@ create table review_tallies (
 insert into review_tallies select automation, batch, queue, state, count(*) from review_cases group by 1, 2, 3, 4;
 create index review_tallies_of on review_tallies (automation, batch) include (queue, state, steps);
 
-create function review_tally_added() returns trigger language plpgsql as $$
+create function review_tally_added() returns trigger language plpgsql set search_path from current as $$
 begin
     insert into review_tallies (automation, batch, queue, state, steps)
     select automation, batch, queue, state, count(*) from added group by 1, 2, 3, 4;
     return null;
 end $$;
 
-create function review_tally_gone() returns trigger language plpgsql as $$
+create function review_tally_gone() returns trigger language plpgsql set search_path from current as $$
 begin
     insert into review_tallies (automation, batch, queue, state, steps)
     select automation, batch, queue, state, -count(*) from gone group by 1, 2, 3, 4;
     return null;
 end $$;
 
-create function review_tally_moved() returns trigger language plpgsql as $$
+create function review_tally_moved() returns trigger language plpgsql set search_path from current as $$
 begin
     insert into review_tallies (automation, batch, queue, state, steps)
     select automation, batch, queue, state, sum(step) from (
@@ -36,7 +36,7 @@ begin
     return null;
 end $$;
 
-create function review_tally_none() returns trigger language plpgsql as $$
+create function review_tally_none() returns trigger language plpgsql set search_path from current as $$
 begin
     delete from review_tallies;
     return null;
@@ -56,3 +56,6 @@ create index review_cases_newest_verdict on review_cases (automation, batch, dec
 alter table review_batches add column waiting_since timestamptz;
 update review_batches b set waiting_since =
     (select min(c.created_at) from review_cases c where c.automation = b.automation and c.batch = b.batch);
+
+-- The few that were raised, without looking at all that wait.
+create index review_cases_raised on review_cases (automation, queue) where escalated_at is not null and state <> 'decided';

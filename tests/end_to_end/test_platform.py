@@ -21,6 +21,8 @@ import psutil
 import psycopg
 import pytest
 
+from resources.supervisor import is_held
+
 PROJECT = Path(__file__).resolve().parents[2]
 AUTOMATION = "customer_escalations"
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -242,10 +244,12 @@ def test_ctrl_c_leaves_no_process_and_no_lock_and_the_next_start_goes_on(running
     running.process.send_signal(signal.SIGINT)
     assert running.process.wait(90) == 0, running.said
     wait_for("every process to end", lambda: not of_platform(home), seconds=15)
+    assert not is_held(home / "up.lock") and not (home / "up.lock").exists()
 
     again = start(home, "--no-run")
     try:
         assert again.value("select count(*) from aios.decisions") >= decisions
+        assert "password as shown at the first start" in again.said
     finally:
         os.kill(again.process.pid, signal.SIGKILL)  # only the supervisor: its children must notice by themselves
         again.process.wait(30)

@@ -130,10 +130,10 @@ def test_a_line_that_would_last_too_long_lets_nobody_in_but_an_empty_one_always_
 
 
 def test_work_whose_time_is_up_is_never_started_and_is_told_in_time():
-    model = Model(seconds=0.3)
+    model = Model(seconds=1.0)
 
     async def main():
-        line = Line(model, row_seconds=0.3, longest_wait=10)
+        line = Line(model, row_seconds=1.0, longest_wait=10)
         first = line.send("first")
         await asyncio.sleep(0.01)
         started = perf_counter()
@@ -143,7 +143,7 @@ def test_work_whose_time_is_up_is_never_started_and_is_told_in_time():
 
     late, told, first, left = asyncio.run(main())
     assert (late.status, late.code) == (504, "request.deadline")
-    assert told < 0.25
+    assert told < 0.9  # before the first one, which takes a second, has its answer
     assert not isinstance(first, Refused)
     assert (model.batches, left) == ([["first"]], 0)
 

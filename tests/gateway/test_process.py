@@ -33,7 +33,7 @@ def test_it_starts_quickly_serves_and_ends_quietly_when_told(tmp_path, database_
         assert process.stdout.readline() == f"gateway: http://127.0.0.1:{port}\n"
         assert httpx.get(f"http://127.0.0.1:{port}/ready", timeout=10).json() == {"status": "ok"}
         # alone about 1 s; the limit leaves room for a busy machine
-        assert time.perf_counter() - started < 8
+        assert time.perf_counter() - started < 20
     finally:
         process.send_signal(end)
         _, errors = process.communicate(timeout=10)

@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import pytest
 
-from resources.console_work import WorkViews
 from resources.reviews import ReviewStore
 from tests.review_world import NOW, Wanted, automation, record
 
@@ -35,7 +34,7 @@ def test_my_work_lists_what_i_hold_and_what_became_of_my_verdicts(ana, ben, data
 
 def test_the_service_levels_count_what_is_soon_and_late_by_queue(ana, database, cases, clock):
     def level(queue: str):
-        return next(q for q in WorkViews(database).levels(now=clock.now) if q.queue == queue)
+        return next(q for q in ReviewStore(database).service_levels(now=clock.now) if q.queue == queue)
 
     billing = level("billing")
     assert (billing.waiting, billing.held, billing.soon, billing.late, billing.decided) == (3, 0, 0, 0, 0)
@@ -57,7 +56,7 @@ def test_the_service_levels_count_what_is_soon_and_late_by_queue(ana, database, 
 
 def test_a_case_without_a_batch_waits_but_is_due_nowhere(ana, database):
     record(database, [Wanted(ticket_id="T1")])
-    (level,) = WorkViews(database).levels(now=NOW + timedelta(days=3))
+    (level,) = ReviewStore(database).service_levels(now=NOW + timedelta(days=3))
     assert (level.waiting, level.soon, level.late, level.due_next) == (1, 0, 0, None)
     assert "no batch yet" in ana.see("/levels").text
 

@@ -102,10 +102,10 @@ def test_ten_thousand_words_are_masked_in_time_whatever_they_are() -> None:
     """The rules look around each word; none may do so over the whole text."""
     hostile = ("1 ", "Aa ", "a-", "x@", "Aa-", "12 rue de ", "http://a", "a", "A.", "regards ")
     for text in (LETTER * 150, *(piece * (60_000 // len(piece)) for piece in hostile)):
-        started = time.perf_counter()
+        started = time.process_time()  # a busy machine takes wall time, not ours
         masker = Masker(names=["Maria Quintanilla"])
         assert masker.restore(masker.mask(text)) == text
-        assert time.perf_counter() - started < 5.0, text[:20]
+        assert time.process_time() - started < 5.0, text[:20]
 
 
 def test_names_and_keys_are_found_in_payloads_of_any_vendor() -> None:

@@ -208,7 +208,7 @@ def test_what_never_answers_ends_the_run_in_time(where: str) -> None:
     else:
         world = FakeWorld(answers={"customer": 20.0})
         made = act([calls("read_customer")], world=world, limits=short, tool_seconds=0.1)
-    assert time.monotonic() - started < 2.3  # its time, the grace, and no more
+    assert time.monotonic() - started < 15  # about 2 s: its time and the grace, where the other would take 20 s or 60 s
     assert made.ending.code == ("seconds" if where == "model" else "tool.timeout")
     assert made.proposal is None
     assert plays_again(made)
