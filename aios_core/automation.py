@@ -530,7 +530,9 @@ class ModelSettings(Declared):
 class Entailment(Declared):
     """A checker that says how likely a sentence follows from its source: one more opinion on what a language model wrote."""
 
-    url: str = Field(description="POST {pairs: [{premise, hypothesis}]}, answers {entailment: [0..1]}; `${VAR}` allowed")
+    url: str = Field(
+        description="POST {pairs: [{premise, hypothesis}]}, answers {entailment: [0..1]}; `${VAR}` allowed"
+    )
     key: str | None = Field(
         None, pattern=r"^\$\{[A-Z][A-Z0-9_]*(:-[^}]*)?\}$", description="Bearer token: always `${VAR}`"
     )
@@ -579,7 +581,8 @@ class Agents(Declared):
     verdicts: tuple[Literal["review", "draft"], ...] = Field(("review",), min_length=1)
     tools: tuple[AgentTool, ...] = ("search_knowledge", "read_customer", "read_ticket")
     outages: str | None = Field(
-        None, description="Status page for `check_outage`: GET with `area` and `service`, answers JSON; `${VAR}` allowed"
+        None,
+        description="Status page for `check_outage`: GET with `area` and `service`, answers JSON; `${VAR}` allowed",
     )
     model: ModelSettings | None = Field(None, description="None: that of `drafts`")
     budget: AgentBudget = AgentBudget()

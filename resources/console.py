@@ -112,8 +112,9 @@ class ConsoleViews:
         with self._database.connection() as conn:
             return _rows(
                 conn,
-                "select (select count(*) from review_cases where state <> 'decided') as open,"
-                " (select count(*) from review_cases where state <> 'decided' and batch is null) as unbatched,"
+                "select (select coalesce(sum(steps), 0)::bigint from review_tallies where state <> 'decided') as open,"
+                " (select coalesce(sum(steps), 0)::bigint from review_tallies where state <> 'decided' and batch is null)"
+                " as unbatched,"
                 " (select count(*) from review_events where kind = 'decide' and at >= %s) as decided_today,"
                 " (select count(*) from review_events where kind = 'decide' and at >= %s and actor = %s) as mine_today,"
                 " (select count(*) from quarantine where replayed_at is null) as quarantined",
@@ -185,15 +186,18 @@ class ConsoleViews:
             return {
                 "aios_review_cases": _rows(
                     conn,
-                    "select automation, state, count(*) as value from review_cases where state <> 'decided' group by 1, 2",
+                    "select automation, state, sum(steps)::bigint as value from review_tallies where state <> 'decided'"
+                    " group by 1, 2 having sum(steps) > 0",
                 ),
                 "aios_review_batches": _rows(
                     conn, "select automation, state, count(*) as value from review_batches group by 1, 2"
                 ),
                 "aios_review_oldest_case_seconds": _rows(
                     conn,
-                    "select automation, extract(epoch from now() - min(created_at))::float8 as value"
-                    " from review_cases where state <> 'decided' group by 1",
+                    "select t.automation, extract(epoch from now() - min(o.oldest))::float8 as value"
+                    " from (select automation, queue from review_tallies where state <> 'decided' group by 1, 2"
+                    " having sum(steps) > 0) t cross join lateral (select min(c.created_at) as oldest from review_cases c"
+                    " where c.automation = t.automation and c.queue = t.queue and c.state <> 'decided') o group by 1",
                 ),
                 "aios_outbox_pending": _rows(
                     conn,
