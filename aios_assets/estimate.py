@@ -183,19 +183,19 @@ class _Window:
             self._read[day] = (
                 self._lake.read_partition(automation=self._automation, dataset="scores", day=day, columns=columns)
                 if there
-                else _NOTHING
+                else _NOTHING.empty_table()
             )
         return self._read[day]
 
 
-# of a schema: `pa.array` would import pandas, half a second of every process that loads the definitions
+# a schema and no table: making one imports pandas, half a second of every process that loads the definitions
 _NOTHING = pa.schema(
     [
         *((name, pa.string()) for name in KEY),
         ("model_version", pa.int64()),
         ("probabilities", pa.list_(pa.float64())),
     ]
-).empty_table()
+)
 
 
 def _groups(

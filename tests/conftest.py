@@ -27,10 +27,38 @@ FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", 
 _numbers = itertools.count(1)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """A build server may start us with SIGINT ignored; Dagster then has SIGTERM ignored too, for all that tests start."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False  # xdist would put the group of most tests first, not the longest
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """How the workers of xdist share the tests; a run in one process keeps its order.
+
+    Tests that share a fixture of their module go to one worker: each of them would otherwise make it anew. The longest come
+    first, so that no worker is left alone with them at the end.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    first: dict[Path, int] = {}
+    for item in items:
+        if shares_a_fixture(item) and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+        rank = 0 if item.get_closest_marker("end_to_end") else 1 if item.get_closest_marker("slow") else 2
+        first[item.path] = min(rank, first.get(item.path, rank))
+    items.sort(key=lambda item: first[item.path])
+
+
+def shares_a_fixture(item: pytest.Item) -> bool:
+    """Whether the test uses a fixture that is made once a module or class."""
+    known = getattr(item, "_fixtureinfo", None)
+    return known is not None and any(
+        fixture.scope in ("module", "class") for found in known.name2fixturedefs.values() for fixture in found
+    )
 
 
 @pytest.hookimpl(wrapper=True)

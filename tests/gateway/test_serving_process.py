@@ -244,7 +244,8 @@ def test_twenty_promotions_and_rollbacks_under_load_fail_and_mix_nothing(gateway
     asyncio.run(main())
     assert problems == []
     assert min(seen[1], seen[2]) > 100
-    assert sorted(slowest)[-4] < 1.0, slowest  # the limit is a second; three of twenty may meet a machine busy elsewhere
+    # the limit is a second; three of twenty may meet a machine that is busy elsewhere
+    assert sorted(slowest)[-4] < 1.0, slowest
 
 
 def test_counts_add_up_over_processes_and_outlive_a_worker_that_is_killed(gateway):
