@@ -155,6 +155,13 @@ def faults(axe, page) -> list[str]:
     return [f"{v['id']}: {[n['html'][:160] for n in v['nodes'][:3]]}" for v in found if v["impact"] in SERIOUS]
 
 
+def loaded(page) -> None:
+    """Wait for what a page fetches after it stands: it is faint until then."""
+    page.wait_for_function(
+        "() => ![...document.querySelectorAll('[data-load]:not([data-loaded])')].some((p) => !p.closest('details:not([open])'))"
+    )
+
+
 def is_fault(message) -> bool:
     """Scripts and policies that fail; a status of 4xx is a page's own answer, and a test may pull the plug."""
     own = ("status of 4", "ERR_INTERNET_DISCONNECTED")

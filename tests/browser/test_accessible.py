@@ -11,7 +11,7 @@ from resources.connectors.knowledge.base import ArticlePage
 from resources.knowledge import KnowledgeStore
 from resources.knowledge_index import IndexBuilder
 from resources.reviews import ReviewStore
-from tests.browser.conftest import PASSWORD, faults
+from tests.browser.conftest import PASSWORD, faults, loaded
 from tests.gateway.test_drafts_on_pages import BAD, REPLY
 from tests.gateway.test_drafts_on_pages import store as put_draft
 from tests.review_world import QUEUES, Wanted, automation, record
@@ -75,7 +75,7 @@ def cases(running) -> list[str]:
 def pages(cases: list[str]) -> list[str]:
     then = datetime.now(UTC) + timedelta(hours=1)
     return [
-        "/", "/work", "/levels", f"/batches/escalations/{BATCH}", *(f"/cases/{case_id}" for case_id in cases[:3]),
+        "/", "/work", "/levels", "/agreement", f"/batches/escalations/{BATCH}", *(f"/cases/{case_id}" for case_id in cases[:3]),
         f"/cases/{cases[0]}/articles", f"/cases/{cases[0]}/earlier", "/decisions", f"/decisions?q=T0&at={then:%Y-%m-%dT%H:%M}",
         f"/decisions/{cases[0]}", "/quarantine", "/reports", "/models", "/incidents", "/incidents/1", "/alerts",
         "/automations/escalations/thresholds", "/nowhere",
@@ -87,9 +87,7 @@ def test_on_a_phone_no_page_has_a_serious_fault_or_is_wider_than_the_screen(sign
     wrong = {}
     for path in pages(cases):
         page.goto(path)
-        page.wait_for_function(
-            "() => ![...document.querySelectorAll('[data-load]:not([data-loaded])')].some((p) => !p.closest('details:not([open])'))"
-        )
+        loaded(page)
         if (width := page.evaluate("document.documentElement.scrollWidth")) > 375:
             wrong[path] = [f"{width} wide"]
         wrong[path] = wrong.get(path, []) + faults(axe, page)
