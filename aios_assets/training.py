@@ -29,6 +29,7 @@ from aios_core.training.parity import Parity
 from aios_core.training.snapshot import snapshot_bytes, snapshot_from_bytes
 from resources import clock
 from resources.canonical import CanonicalStore
+from resources.changed_rules import ChangedRules
 from resources.comparisons import snapshot_path
 from resources.dagster_resources import DatabaseResource, LakeResource, RegistryResource
 from resources.declarations import Declared
@@ -64,7 +65,7 @@ def _training_set(declared: Declared) -> dg.AssetsDefinition:
         description=(
             "A frozen snapshot of labelled tickets with features as they were known when each ticket came. One row is "
             "one ticket and the outcome known for it by then, without labels that a rollback has put in doubt and nobody has "
-            "settled anew. Its id is the hash of its content."
+            "settled anew, or that are older than a changed rule. Its id is the hash of its content."
         ),
         columns=features.columns(automation) | {"label": "string"},
     )
@@ -115,17 +116,15 @@ def _doubts(
     *,
     now: datetime,
 ) -> list[Doubted]:
-    """What rollbacks say against these labels; nothing where the automation wants them learnt all the same."""
-    if not automation.model.training.leave_doubted:
-        return []
-    asked = Doubts(
-        automation,
-        database=database.open(),
-        lake=lake.open(),
-        registry=models.open(),
-        accelerator=deployment().accelerator,
-    )
-    return asked.of(labelled, features, now=now)
+    """What rollbacks and pauses say against these labels; nothing where the automation wants them learnt all the same."""
+    training, accelerator = automation.model.training, deployment().accelerator
+    stores: dict[str, Any] = {"database": database.open(), "lake": lake.open(), "registry": models.open()}
+    found: list[Doubted] = []
+    if training.leave_doubted:
+        found += Doubts(automation, **stores, accelerator=accelerator).of(labelled, features, now=now)
+    if training.leave_outdated:
+        found += ChangedRules(automation, **stores, accelerator=accelerator).of(labelled, features, now=now)
+    return found
 
 
 def _without(table: pa.Table, doubts: Sequence[Doubted]) -> pa.Table:
@@ -142,7 +141,11 @@ def _doubted(doubts: Sequence[Doubted], labelled: pa.Table) -> dict[str, Any]:
     rows = [
         {"incident": i, "known on": day, "label": queue, "tickets": n} for (i, day, queue), n in sorted(found.items())
     ]
-    told = {f"doubt_of_incident_{d.incident_id}": d.why_not for d in doubts if d.why_not}
+    told = {
+        f"doubt_of_incident_{d.incident_id}": " ".join(part for part in (d.told, d.why_not) if part)
+        for d in doubts
+        if d.told or d.why_not
+    }
     return told | {
         "doubted": len({place for d in doubts for place in d.places}),
         **({"left_out": markdown_table(rows[-DOUBTS_SHOWN:])} if rows else {}),

@@ -53,6 +53,9 @@ class Training(Declared):
     leave_doubted: bool = Field(
         True, description="Leave out labels that a rollback has put in doubt, until somebody settles them anew"
     )
+    leave_outdated: bool = Field(
+        True, description="After a pause leave out older labels of the kinds of tickets that belong elsewhere since"
+    )
 
 
 class ModelBase(Declared):

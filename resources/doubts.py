@@ -4,7 +4,7 @@ What belongs here: the rollbacks whose doubt may still matter, what their last g
 What does not: the rule (`aios_core/lifecycle/doubt.py`) and leaving rows out (`aios_assets/training.py`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,26 +14,24 @@ import pyarrow as pa
 from aios_core.automation import Automation
 from aios_core.lifecycle.doubt import Doubt, Label, disproved, doubted
 from aios_core.monitoring.evidence import Disagreement
-from resources.comparisons import snapshot_path
 from resources.database import Database
-from resources.lake import Lake, LakeMissing
+from resources.heard import Hearing
+from resources.lake import Lake
 from resources.monitoring import Incident, MonitorStore
 from resources.registry import Registry
 
 LOOKED_AT = 1_000  # incidents, the newest
-CHUNK = 512
 GONE = "the last good version's training snapshot is gone, so nobody knows what it had learnt; its labels stay in"
-
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Doubted:
-    """What one rollback puts in doubt of these rows, by place; `why_not` says why it could not be asked."""
+    """What one incident puts in doubt of these rows, by place; `told` says on what grounds, `why_not` why nothing is left out."""
 
     incident_id: int
     places: tuple[int, ...]
     why_not: str = ""
+    told: str = ""
 
 
 class Doubts:
@@ -42,8 +40,8 @@ class Doubts:
     def __init__(
         self, automation: Automation, *, database: Database, lake: Lake, registry: Registry, accelerator: str = "cpu"
     ) -> None:
-        self._automation, self._registry, self._lake = automation, registry, lake
-        self._monitor, self._accelerator = MonitorStore(database), accelerator
+        self._automation, self._monitor = automation, MonitorStore(database)
+        self._hearing = Hearing(automation.model_name, lake=lake, registry=registry, accelerator=accelerator)
 
     def of(self, labelled: pa.Table, features: pa.Table, *, now: datetime) -> list[Doubted]:
         """What each rollback of the training window says of these rows.
@@ -72,7 +70,7 @@ class Doubts:
                 yield incident, Doubt(pairs=pairs, until=incident.opened_at + lasts), int(good)
 
     def _asked(self, incident: Incident, doubt: Doubt, version: int, labelled: pa.Table, features: pa.Table) -> Doubted:
-        learnt = self._learnt(version)
+        learnt = self._hearing.learnt(version)
         if learnt is None:
             return Doubted(incident_id=incident.incident_id, places=(), why_not=GONE)
         keys = zip(*(labelled.column(name).to_pylist() for name in ("source", "ticket_id", "label")), strict=True)
@@ -80,33 +78,13 @@ class Doubts:
         rows = labelled.take(pa.array(places, pa.int64()))
         named = {label for label, _ in doubt.pairs}
         asked = [n for n, label in enumerate(rows.column("label").to_pylist()) if label in named]
-        said = dict(
-            zip(
-                asked, self._said(version, features.take(pa.array([places[n] for n in asked], pa.int64()))), strict=True
-            )
+        (queues,) = self._hearing.scores(
+            version, features.take(pa.array([places[n] for n in asked], pa.int64())), "queue"
         )
+        said = dict(zip(asked, queues, strict=True))
         labels = [_label(row, said.get(n)) for n, row in enumerate(_columns(rows))]
         found = [place for place, is_in_doubt in zip(places, doubted(labels, doubt), strict=True) if is_in_doubt]
         return Doubted(incident_id=incident.incident_id, places=tuple(found))
-
-    def _learnt(self, version: int) -> dict[Key, str] | None:
-        """(source, ticket id) -> the label that a version learnt; None where its snapshot is gone."""
-        from aios_core.training.snapshot import snapshot_from_bytes
-
-        row = self._registry.get(self._automation.model_name, version)
-        try:
-            table = snapshot_from_bytes(self._lake.get(snapshot_path(row.automation, row.snapshot_id)))
-        except LakeMissing:
-            return None
-        source, ticket, label = (table.column(name).to_pylist() for name in ("source", "ticket_id", "label"))
-        return dict(zip(zip(source, ticket, strict=True), label, strict=True))
-
-    def _said(self, version: int, features: pa.Table) -> Sequence[str]:
-        model = self._registry.load(name=self._automation.model_name, version=version, accelerator=self._accelerator)
-        said: list[str] = []
-        for batch in features.combine_chunks().to_batches(max_chunksize=CHUNK):
-            said += model.score_batch(batch).column("queue").to_pylist()
-        return said
 
 
 def _columns(rows: pa.Table) -> list[dict[str, Any]]:

@@ -6,11 +6,14 @@ it for each test: about 50 ms.
 
 import itertools
 import os
+import re
 import shutil
 import signal
 import tempfile
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -35,30 +38,40 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.loadscopereorder = False  # xdist would put the group of most tests first, not the longest
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """How the workers of xdist share the tests; a run in one process keeps its order.
-
-    Tests that share a fixture of their module go to one worker: each of them would otherwise make it anew. The longest come
-    first, so that no worker is left alone with them at the end.
-    """
+    """The longest files first, so that no worker of xdist is left alone with one at the end; one process keeps its order."""
     if not hasattr(config, "workerinput"):
         return
     first: dict[Path, int] = {}
     for item in items:
-        if shares_a_fixture(item) and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
         rank = 0 if item.get_closest_marker("end_to_end") else 1 if item.get_closest_marker("slow") else 2
         first[item.path] = min(rank, first.get(item.path, rank))
     items.sort(key=lambda item: first[item.path])
 
 
-def shares_a_fixture(item: pytest.Item) -> bool:
-    """Whether the test uses a fixture that is made once a module or class."""
-    known = getattr(item, "_fixtureinfo", None)
-    return known is not None and any(
-        fixture.scope in ("module", "class") for found in known.name2fixturedefs.values() for fixture in found
-    )
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadgroup` by what the files say: xdist 3.8 hands a group on in a name that pytest 9.2 no longer reads."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadGroupScheduling
+
+    class ByFile(LoadGroupScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return goes_with(config.rootpath / file) or nodeid
+
+    return ByFile(config, log)
+
+
+@cache
+def goes_with(file: Path) -> str | None:
+    """What one worker must run together with this file's tests: the group it names, or the file where its tests share a fixture."""
+    beside = file.with_name("conftest.py")
+    text = file.read_text(encoding="utf-8") + (beside.read_text(encoding="utf-8") if beside.is_file() else "")
+    if named := re.search(r"""mark\.xdist_group\(["'](\w+)["']\)""", text):
+        return named[1]
+    return str(file) if re.search(r"""scope=["'](module|class)["']""", text) else None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,0 +1,135 @@
+"""Labels of before a changed rule: which kinds of tickets belong elsewhere now, since when, and which labels are older than that.
+
+What belongs here: the rule, pure. What does not: reading incidents and hearing the version that failed (`resources/changed_rules.py`), and
+the verdict that led to the pause (`aios_core/monitoring/verdict.py`).
+
+A pause says that settled tickets contradict the champion and that the last good version is no way back: the world changed, not the
+model. The training window then holds weeks of the old rule beside some days of the new one, and what is learnt from both is right
+about neither. Older labels have to go, but only those that the change concerns: what else was learnt still holds.
+
+So the kinds of tickets are looked for in which the version was wrong more often than it promised: all tickets, those of one answer,
+and those of one value of a category (a customer's segment, a channel). The kind and the day that explain most come first: of all
+splits the one under which what happened is likeliest, the errors of a kind since a day being Poisson around what was promised.
+Its tickets are then set aside, and the rest is looked through again, until what is left may be chance.
+
+A label of such a kind is outdated where its ticket came before that day. What a reviewer has said since is not.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from aios_core.automation import Monitoring
+
+CHANCE = 0.002  # a false alarm's, over all kinds and days that are looked at
+MIN_ROWS = 10
+MOST_KINDS = 8
+KIND_FACTOR = 2  # one kind must be off by twice as much as all tickets: there are many kinds
+ALL = ("", "")
+QUEUE = "queue"
+
+# column and value; `ALL` for every ticket, ("queue", NAME) for those that were given that answer
+Kind = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One settled ticket under the version that failed. `promised` is the probability that it gave its answer."""
+
+    day: date
+    right: bool
+    promised: float
+    kinds: frozenset[Kind]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedKind:
+    """Tickets of one kind, from a day on: `wrong` of `rows` were, where `expected` were promised to be."""
+
+    kind: Kind
+    since: date
+    rows: int
+    wrong: int
+    expected: float
+
+    @property
+    def told(self) -> str:
+        """`crm_segment enterprise since 2026-10-01: 31 of 35 wrong, 1.2 expected`"""
+        name = "all tickets" if self.kind == ALL else " ".join(self.kind)
+        return f"{name} since {self.since}: {self.wrong} of {self.rows} wrong, {self.expected:.1f} expected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """One label as training would read it. `settled` is the day on which it became known, and `kinds` go by the label."""
+
+    day: date
+    settled: date
+    reviewed: bool
+    kinds: frozenset[Kind]
+
+
+def changed_kinds(answers: Sequence[Answer], *, limits: Monitoring, forgiven: float = 0.0) -> tuple[ChangedKind, ...]:
+    """The kinds that changed, the one that explains most first; `forgiven` is the version's calibration error, for each ticket."""
+    found: list[ChangedKind] = []
+    left = list(answers)
+    while len(found) < MOST_KINDS and (best := _best(left, limits, forgiven)) is not None:
+        found.append(best)
+        left = [a for a in left if not _of(best, a.day, a.kinds)]
+    return tuple(found)
+
+
+def outdated(labels: Iterable[Known], changed: Sequence[ChangedKind]) -> list[bool]:
+    """Which labels are of before the change, in their order."""
+    return [any(_before(kind, label) for kind in changed) for label in labels]
+
+
+def _of(found: ChangedKind, day: date, kinds: frozenset[Kind]) -> bool:
+    return day >= found.since and (found.kind == ALL or found.kind in kinds)
+
+
+def _before(found: ChangedKind, label: Known) -> bool:
+    if label.day >= found.since or (label.reviewed and label.settled >= found.since):
+        return False
+    return found.kind == ALL or found.kind in label.kinds
+
+
+def _best(answers: Sequence[Answer], limits: Monitoring, forgiven: float) -> ChangedKind | None:
+    days: defaultdict[Kind, defaultdict[date, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0, 0, 0.0]))
+    for answer in answers:
+        expected = 1 - answer.promised + forgiven
+        for kind in (ALL, *answer.kinds):
+            sums = days[kind][answer.day]
+            sums[0] += 1
+            sums[1] += not answer.right
+            sums[2] += expected
+    splits = [split for kind, by_day in days.items() for split in _splits(kind, by_day)]
+    off = [split for split in splits if _off(split, limits, of=len(splits))]
+    # of equal ones the first by name, so that the order of rows makes no difference
+    return min(off, key=lambda s: (-_gain(s), s.kind, s.since), default=None)
+
+
+def _splits(kind: Kind, by_day: Mapping[date, Sequence[float]]) -> list[ChangedKind]:
+    """The kind since each of its days."""
+    rows, wrong, expected = 0, 0, 0.0
+    found = []
+    for day in sorted(by_day, reverse=True):
+        rows, wrong, expected = rows + int(by_day[day][0]), wrong + int(by_day[day][1]), expected + by_day[day][2]
+        found.append(ChangedKind(kind=kind, since=day, rows=rows, wrong=wrong, expected=expected))
+    return found
+
+
+def _off(split: ChangedKind, limits: Monitoring, *, of: int) -> bool:
+    from scipy.special import pdtrc  # heavy, and only a paused automation needs it
+
+    limit = limits.gap_limit * (1 if split.kind == ALL else KIND_FACTOR)
+    if split.rows < MIN_ROWS or split.wrong - split.expected < limit * split.rows:
+        return False
+    return float(pdtrc(split.wrong - 1, max(split.expected, 1e-9))) < CHANCE / of
+
+
+def _gain(split: ChangedKind) -> float:
+    """Log likelihood of so many wrong ones at their own rate, above that at the promised one (Poisson)."""
+    return split.wrong * math.log(split.wrong / max(split.expected, 1e-9)) - (split.wrong - split.expected)
