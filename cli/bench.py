@@ -120,8 +120,9 @@ def serve(
 @app.command()
 def review(
     cases: Annotated[int, typer.Option(min=400, help="Waiting cases.")] = 1_000_000,
-    clients: Annotated[int, typer.Option(min=1, help="People who take the next case, about one a second each.")] = 50,
-    seconds: Annotated[float, typer.Option(min=1, help="Of that.")] = 30.0,
+    clients: Annotated[int, typer.Option(min=1, help="People who take the next case.")] = 50,
+    every: Annotated[float, typer.Option(min=0.05, help="So many seconds between one's cases, on average.")] = 4.0,
+    seconds: Annotated[float, typer.Option(min=1, help="Of that.")] = 60.0,
     reviewers: Annotated[int, typer.Option(min=1, help="People who decide as fast as they are answered.")] = 500,
     decide: Annotated[int, typer.Option(min=1, help="Verdicts, with the console killed in the middle.")] = 20_000,
     json: output.AsJson = False,
@@ -130,7 +131,13 @@ def review(
     from benchmarks.review.measure import measure
 
     found = measure(
-        cases=cases, clients=clients, seconds=seconds, reviewers=reviewers, decide=decide, report=output.note
+        cases=cases,
+        clients=clients,
+        seconds=seconds,
+        every_seconds=every,
+        reviewers=reviewers,
+        decide=decide,
+        report=output.note,
     )
     show(found, json=json, title="review")
 

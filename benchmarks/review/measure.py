@@ -3,8 +3,8 @@
 What belongs here: both turns, and holding what people were told against the database. What does not: rows (`world.py`) and a person's
 requests (`people.py`).
 
-- *Next case*: each of `clients` people presses `n` about once a second, far more often than anybody reads: the case goes back, the next one is
-  claimed, and the script learns its address. The page itself is measured beside it, since the script fetches it ahead.
+- *Next case*: each of `clients` people presses `n` about every `every_seconds`, faster than anybody reads: the case goes back, the next one
+  is claimed, and the script learns its address. The page itself is measured beside it, since the script fetches it ahead.
 - *Verdicts*: `reviewers` people decide as fast as they are answered until `decide` verdicts stand; in the middle the console is killed
   (SIGKILL, all its processes) and started again. `double_claims` are cases that two people held without one having given them back,
   `lost_verdicts` are verdicts that the console confirmed and the database does not have from that person.
@@ -33,7 +33,6 @@ from resources.embedded_postgres import EmbeddedPostgres
 from resources.users import UserStore
 
 SECRET = "s" * 48
-EVERY_SECONDS = 1.0
 WARMUP_SECONDS = 3.0
 
 Report = Callable[[str], None]
@@ -43,7 +42,8 @@ def measure(
     *,
     cases: int = 1_000_000,
     clients: int = 50,
-    seconds: float = 30.0,
+    seconds: float = 60.0,
+    every_seconds: float = 4.0,
     reviewers: int = 500,
     decide: int = 20_000,
     workers: int = 2,
@@ -65,12 +65,13 @@ def measure(
                 people = _people(database, names, port)
                 report(f"{clients} people take the next case for {seconds:g} s")
                 with running(command):
-                    nexts, pages = _next_cases(people[:clients], seconds)
+                    nexts, pages = _next_cases(people[:clients], seconds, every_seconds)
                 report(f"{reviewers} people decide {decide:,} cases; the console is killed in the middle")
                 took = _verdicts(command, people[:reviewers], decide)
                 return {
                     "cases": cases,
                     "clients": clients,
+                    "every_seconds": every_seconds,
                     "next_cases": len(nexts),
                     "next_case_p50_ms": _ms(nexts, 0.5),
                     "next_case_p99_ms": _ms(nexts, 0.99),
@@ -112,7 +113,7 @@ def _people(database: Database, names: list[str], port: int) -> list[Reviewer]:
     ]
 
 
-def _next_cases(people: list[Reviewer], seconds: float) -> tuple[list[float], list[float]]:
+def _next_cases(people: list[Reviewer], seconds: float, every: float) -> tuple[list[float], list[float]]:
     """Seconds of each step and of each page, after a warm-up."""
     nexts, pages = list[float](), list[float]()
     begun = time.monotonic() + WARMUP_SECONDS
@@ -121,7 +122,7 @@ def _next_cases(people: list[Reviewer], seconds: float) -> tuple[list[float], li
         person.arrive()
         case = person.next_case()
         while case is not None and time.monotonic() < begun + seconds:
-            time.sleep(rng.uniform(0.5, 1.5) * EVERY_SECONDS)
+            time.sleep(rng.uniform(0.5, 1.5) * every)
             following, took = person.leave(case)
             if following is None:
                 return

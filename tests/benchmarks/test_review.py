@@ -8,7 +8,7 @@ from benchmarks.review import measure, world
 from benchmarks.review.people import Reviewer
 from resources.reviews import ReviewStore
 
-QUIET = {"cases": 1_000, "clients": 2, "seconds": 1.0, "reviewers": 4, "decide": 40, "workers": 1}
+QUIET = {"cases": 1_000, "clients": 2, "seconds": 1.0, "every_seconds": 0.3, "reviewers": 4, "decide": 40, "workers": 1}
 
 
 @pytest.mark.timeout(300)
