@@ -4,12 +4,17 @@ What belongs here: opening the target and delivering what is due. What does not:
 (`aios_core/decisions/actions.py`) and delivery itself (`resources/outbox.py`).
 """
 
+from typing import Any
+
 import dagster as dg
 
 from aios_assets import naming
+from aios_assets.metadata import markdown_table
 from resources import clock
 from resources.dagster_resources import ConnectorsResource, DatabaseResource
 from resources.declarations import Declared
+from resources.deployments import deployment
+from resources.dry_run import DryRuns
 from resources.outbox import Delivered, Outbox
 
 COLUMNS = {
@@ -55,10 +60,27 @@ def build(declared: Declared) -> list[dg.AssetsDefinition]:
                 "retried": delivered.retried,
                 "dead": delivered.dead,
                 "conflicts": delivered.conflicts,
+                **(kept_back(declared, database) if automation.actions.dry_run else {}),
             },
         )
 
     return [actions]
+
+
+def kept_back(declared: Declared, database: DatabaseResource) -> dict[str, Any]:
+    """What the dry run would have done, beside what people did."""
+    found = DryRuns(database.open()).compare(declared.automation.name, differences=5)
+    queues = [
+        {"queue": q.queue, "would": q.would, "same": q.same, "other": q.other, "open": q.open} for q in found.queues
+    ]
+    return {
+        "dry_run": True,
+        "would_have_moved": found.would,
+        "people_did_the_same": found.same,
+        "people_did_something_else": found.other,
+        **({"agreement": found.agreement} if found.agreement is not None else {}),
+        "beside_what_people_did": markdown_table(queues),
+    }
 
 
 def deliver(declared: Declared, target: str, database: DatabaseResource, connectors: ConnectorsResource) -> Delivered:
@@ -70,4 +92,5 @@ def deliver(declared: Declared, target: str, database: DatabaseResource, connect
             target=target,
             connector=connector,
             now=clock.now(),
+            console=deployment().gateway_url,
         )

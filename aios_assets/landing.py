@@ -11,7 +11,7 @@ import dagster as dg
 
 from aios_assets import naming
 from resources import clock
-from resources.connectors.base import Page
+from resources.connectors.base import Hinted, Page
 from resources.connectors.files.connector import FilesIncomplete
 from resources.contracts import ContractStore, Kept
 from resources.dagster_resources import ConnectorsResource, DatabaseResource
@@ -100,6 +100,8 @@ def _landing(declared: Declared, source: str) -> dg.AssetsDefinition:
         contracts = ContractStore(database.open())
         known = contracts.known(automation=automation.name, source=source)
         with connectors.open(declaration, automation=automation, folder=declared.folder) as connector:
+            if declaration.told_at is not None and isinstance(connector, Hinted):
+                connector.hint(hooks.told_of(automation=automation.name, source=source, path=declaration.told_at))
             kept = Kept(connector=connector, mode=declaration.contract, known=known)
             readable = _UpToTheBroken(kept)
             landed = pull(readable, store, automation=automation.name, source=source, run_id=context.run.run_id)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from aios_core.declaration.base import Cron, Declared, Identifier, Share
+from aios_core.declaration.source_base import ApiSource
 from aios_core.declaration.sources import Source, ZendeskSource
 
 
@@ -297,13 +298,25 @@ class Review(Declared):
 
 
 class Actions(Declared):
-    """What is written back to the helpdesk. `dry_run` records what would have been done and sends nothing."""
+    """What is written back to the helpdesk. `dry_run` records what would have been done and sends nothing: `aios outbox compare` shows it
+    beside what people did.
+    """
 
     source: Identifier | None = Field(None, description="Where to write; none: nothing is sent")
     dry_run: bool = False
     assign: bool = True
     tags: tuple[str, ...] = ("aios",)
     note_on_draft: bool = True
+    people: dict[Identifier, str] = Field(
+        default_factory=dict, description="By queue, the helpdesk's id of the person who gets its tickets"
+    )
+    priorities: dict[Identifier, Literal["low", "normal", "high", "urgent"]] = Field(
+        default_factory=dict, description="By queue, the priority that its tickets get"
+    )
+    link: bool = Field(True, description="Notes end with the decision's address in the console")
+    public_reply: bool = Field(
+        False, description="A verified draft may be sent to the customer where the policy's `reply_publicly` allows it"
+    )
     batch_size: int = Field(100, ge=1, le=100)
     max_attempts: int = Field(8, ge=1)
 
@@ -642,6 +655,7 @@ class Automation(Declared):
                 yield "synthetic.every_minutes: marked tickets need `actions.source` to name a zendesk source, which can make and delete them"
             if not self.synthetic.body:
                 yield "synthetic.body: write the text of the marked ticket, one that the model is sure of"
+        yield from self._action_problems(names)
         expected = self.synthetic.queue
         if expected is not None and names and expected not in names:
             yield f"synthetic.queue: no queue is called `{expected}`; there are: {', '.join(names)}"
@@ -668,6 +682,20 @@ class Automation(Declared):
         from aios_core.alerting.rules import problems  # it reads declarations, as everything in alerting does
 
         yield from problems(self.alerts)
+
+    def _action_problems(self, queues: list[str]) -> Iterator[str]:
+        named = {"people": set(self.actions.people), "priorities": set(self.actions.priorities)}
+        for where, said in named.items():
+            if queues and (strange := sorted(said - set(queues))):
+                yield f"actions.{where}: no queue is called `{strange[0]}`; there are: {', '.join(queues)}"
+        if self.actions.public_reply and self.drafts is None:
+            yield "actions.public_reply: a reply is a verified draft; declare `drafts:` too"
+        target = self.sources.get(self.actions.source or "")
+        writing = target.writing if isinstance(target, ApiSource) else None
+        settings = {"people": "assignee", "priorities": "priority", "public_reply": "reply"}
+        for setting, part in settings.items():
+            if getattr(self.actions, setting) and writing is not None and part not in writing.carried:
+                yield f"actions.{setting}: this can't be written to {self.actions.source} over its API; leave it out"
 
     def _review_problems(self, queues: list[str]) -> Iterator[str]:
         second = self.review.second_opinion

@@ -23,6 +23,7 @@ from cli import (
     knowledge,
     ledger,
     model,
+    outbox,
     output,
     quarantine,
     review,
@@ -88,6 +89,9 @@ app.add_typer(agent.app, name="agent", help="Agents: what they did on a case, wh
 app.add_typer(draft.app, name="draft", help="Replies made of articles, and what backs each sentence.")
 app.add_typer(decision.app, name="decision", help="What was decided, why, and whether it still comes out the same.")
 app.add_typer(quarantine.app, name="quarantine", help="Input that could not be used, and its replay after a fix.")
+app.add_typer(
+    outbox.app, name="outbox", help="Writes to the helpdesk: what waits, what failed, what a dry run keeps back."
+)
 app.add_typer(model.app, name="model", help="Model versions, their aliases, promotion and rollback.")
 app.add_typer(
     thresholds.app, name="thresholds", help="Cut-offs for automate and draft: propose, replay on history, accept."

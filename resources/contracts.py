@@ -76,7 +76,7 @@ class Kept:
     def read(self, *, object: str, cursor: str | None) -> Iterator[Page]:
         """The connector's pages, less what does not fit. Raises ContractBroken."""
         for page in self.connector.read(object=object, cursor=cursor):
-            yield self._held(page)
+            yield page if page.by_id else self._held(page)
 
     def save(self, store: ContractStore, *, automation: str, source: str, now: datetime) -> None:
         """What was seen belongs to the contract from now on: all of it, or what fitted where misfits were rejected."""

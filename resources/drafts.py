@@ -28,6 +28,7 @@ from aios_core.privacy.known import ids_in, names_in
 from resources.database import Database, rows
 from resources.llm_calls import storable
 from resources.outbox import NEWER, enqueue, take_turns
+from resources.public_replies import may_be_public
 
 ACTOR = "aios"
 
@@ -175,7 +176,8 @@ def follow(
     step = next_step(verdict=wanted.verdict, in_review=wanted.in_review, passed=passed)
     actions = 0
     if step == "send":
-        actions = enqueue(connection, automation, _actions(wanted, written, automation), now=now)
+        public = may_be_public(connection, automation, decision_id=wanted.decision_id, draft=written.draft)
+        actions = enqueue(connection, automation, _actions(wanted, written, automation, public=public), now=now)
     cases = _to_person(connection, wanted, written, step, now)
     return RecordedDraft(new=True, actions=actions, cases=cases)
 
@@ -210,7 +212,7 @@ def insert(connection: Connection[Any], wanted: Wanted, written: Written, automa
     return inserted.rowcount == 1
 
 
-def _actions(wanted: Wanted, written: Written, automation: Automation) -> Any:
+def _actions(wanted: Wanted, written: Written, automation: Automation, *, public: bool) -> Any:
     return action_for_draft(
         automation=automation,
         decision_id=wanted.decision_id,
@@ -221,6 +223,7 @@ def _actions(wanted: Wanted, written: Written, automation: Automation) -> Any:
         confidence=wanted.confidence,
         reason=wanted.reason,
         draft=written.draft,
+        public=public,
     )
 
 

@@ -9,7 +9,7 @@ lease to wait for. What was sent but not marked is sent again with the same idem
 no second effect.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from psycopg.types.json import Jsonb
 
 from aios_core.automation import Automation
 from aios_core.decisions.actions import OutboxAction
+from aios_core.decisions.conflicts import Seen
 from aios_core.decisions.delivery import Settlement, settle
 from aios_core.decisions.model import UNKNOWN_QUEUE
 from aios_core.errors import PermanentError, RetryableError
@@ -106,8 +107,10 @@ class Outbox:
         now: datetime,
         batch_size: int | None = None,
         max_attempts: int | None = None,
+        console: str | None = None,
     ) -> Delivered:
-        """Send everything that is due, a batch a transaction; the sizes default to the declaration's.
+        """Send everything that is due, a batch a transaction; the sizes default to the declaration's. `console` is our own address, for
+        links to decisions.
 
         An action that fails is settled by itself and stops no other. Where the connector itself fails, the batch gets a
         pause and DeliveryStopped is raised (worth a retry), or its PermanentError goes on (wrong credentials are nobody's
@@ -118,7 +121,9 @@ class Outbox:
         total = Delivered()
         self._drop_outdated(automation, target)
         while True:
-            batch, stopped = self._deliver_batch(automation, target, connector, size, attempts, now)
+            batch, stopped = self._deliver_batch(
+                automation, target, connector, size, attempts, now, console if automation.actions.link else None
+            )
             if stopped is not None:
                 raise DeliveryStopped(f"{automation.name}: {target}: {stopped}; what is due stays pending") from stopped
             if batch is None:
@@ -161,17 +166,30 @@ class Outbox:
             conn.execute(_OUTDATED, (NEWER_DECISION, automation.name, target))
 
     def _deliver_batch(
-        self, automation: Automation, target: str, connector: Connector, size: int, max_attempts: int, now: datetime
+        self,
+        automation: Automation,
+        target: str,
+        connector: Connector,
+        size: int,
+        max_attempts: int,
+        now: datetime,
+        console: str | None,
     ) -> tuple[Delivered | None, RetryableError | None]:
+        source = automation.sources.get(target)
+        most, within = (None if source is None else source.actions_a_ticket) or (None, 0.0)
+        asked = {"automation": automation.name, "target": target, "now": now, "size": size}
         with self._database.connection() as conn:
-            due = read_rows(conn, _DUE, {"automation": automation.name, "target": target, "now": now, "size": size})
+            due = read_rows(conn, _DUE, asked | {"most": most, "within": within})
             if not due:
                 return None, None
+            seen = _seen(conn, automation.name, due)
             stopped = None
             refused = _uncitable(conn, automation.name, due, now)
             sent = [row for row in due if row["external_id"] not in refused]
             try:
-                results = refused | (_by_ticket(connector.write([_action(row) for row in sent]), sent) if sent else {})
+                results = refused | (
+                    _by_ticket(connector.write([_action(row, seen, console) for row in sent]), sent) if sent else {}
+                )
             except RetryableError as error:
                 stopped = error
                 results = refused | {r["external_id"]: _result(r, "retry", str(error)) for r in sent}
@@ -221,6 +239,10 @@ select o.* from outbox o
 where o.automation = %(automation)s and o.target = %(target)s and o.state = 'pending' and o.next_attempt_at <= %(now)s
   and not exists (select 1 from outbox e where e.automation = o.automation and e.target = o.target
                   and e.external_id = o.external_id and e.state = 'pending' and e.action_id < o.action_id)
+  -- as often as the vendor lets one ticket be changed
+  and (%(most)s::int is null
+       or (select count(*) from outbox s where s.automation = o.automation and s.target = o.target and s.external_id = o.external_id
+           and s.sent_at > %(now)s - make_interval(secs => %(within)s)) < %(most)s)
 order by o.action_id limit %(size)s for update of o skip locked
 """
 
@@ -229,6 +251,18 @@ NEWER = """
 exists (select 1 from decisions n where n.automation = d.automation and n.source = d.source and n.ticket_id = d.ticket_id
         and n.decided_at > d.decided_at
         and coalesce(n.known_at, n.decided_at) >= coalesce(d.known_at, d.decided_at))
+"""
+
+# the ticket as it was decided on, and what sent actions have made of it since
+_SEEN = """
+select o.action_id, t.content_hash, t.queue, t.priority,
+  array(select distinct s.payload ->> 'queue' from outbox s where s.automation = o.automation and s.target = o.target
+        and s.external_id = o.external_id and s.sent_at is not null and s.kind = 'assign' and s.payload ->> 'queue' is not null) as ours,
+  array(select distinct s.payload ->> 'priority' from outbox s where s.automation = o.automation and s.target = o.target
+        and s.external_id = o.external_id and s.sent_at is not null and s.payload ->> 'priority' is not null) as our_priorities
+from outbox o join decisions d on d.decision_id = o.decision_id
+join tickets t on t.automation = d.automation and t.source = d.source and t.ticket_id = d.ticket_id and t.version = d.ticket_version
+where o.action_id = any(%s)
 """
 
 _UNCITABLE = """
@@ -257,7 +291,7 @@ on conflict (case_id) do nothing
 
 def _uncitable(conn: Connection[Any], automation: str, due: Sequence[DictRow], now: datetime) -> dict[str, WriteResult]:
     """Replies that cite what may not be cited at this moment: they are not sent, and a person looks."""
-    citing = [row for row in due if row["kind"] == "draft" and row["payload"].get("citations")]
+    citing = [row for row in due if row["kind"] in ("draft", "reply") and row["payload"].get("citations")]
     if not citing:
         return {}
     cited = [(row["action_id"], one) for row in citing for one in row["payload"]["citations"]]
@@ -281,15 +315,36 @@ def _to_review(conn: Connection[Any], automation: Automation, decisions: Sequenc
         conn.execute(_CASES, (UNKNOWN_QUEUE, now, wanted))
 
 
-def _action(row: DictRow) -> OutboxAction:
+def _seen(conn: Connection[Any], automation: str, due: Sequence[DictRow]) -> dict[int, Seen]:
+    """By action, the ticket as it was decided on; nothing where it is not known any more. A marked ticket is nobody's to change."""
+    if is_synthetic(automation):
+        return {}
+    found = read_rows(conn, _SEEN, ([row["action_id"] for row in due],))
+    return {
+        row["action_id"]: Seen(
+            content_hash=row["content_hash"],
+            queue=row["queue"],
+            priority=row["priority"],
+            ours=frozenset(row["ours"]),
+            our_priorities=frozenset(row["our_priorities"]),
+        )
+        for row in found
+    }
+
+
+def _action(row: DictRow, seen: Mapping[int, Seen], console: str | None) -> OutboxAction:
+    payload = row["payload"]
+    if console is not None and row["decision_id"] is not None:
+        payload = payload | {"link": f"{console}/decisions/{row['decision_id']}"}
     return OutboxAction(
         target=row["target"],
         kind=row["kind"],
         external_id=row["external_id"],
-        payload=row["payload"],
+        payload=payload,
         idempotency_key=row["idempotency_key"],
         decision_id=row["decision_id"],
         case_id=row["case_id"],
+        seen=seen.get(row["action_id"]),
     )
 
 

@@ -13,6 +13,9 @@ rollbacks, drifted_days, held. What it may change: `aios_core/monitoring/careful
 
 A third rule is optional too: `draft_forbids`, a set of names, asked of each sentence of a draft (`aios_core/drafting/verification/`).
 
+A fourth is optional: `reply_publicly`, true where a verified draft may be sent to the customer without a person, and without the rule never. It
+sees the facts of the decision, its `verdict`, who wrote the draft (`drafter`: embedded or model) and its `language_of_reply`.
+
 Two more are about agents (`aios_core/agents/facts.py`): `agent_may`, true where one may look into a case at all, and without the rule
 never; `agent_tool := {"allow": true, "rule": "..."}`, asked before every call of a declared tool, and without the rule allowed.
 """
@@ -36,6 +39,7 @@ REMEDY_QUERY = f"answer = data.{PACKAGE}.remedy"
 DRAFT_QUERY = f"answer = data.{PACKAGE}.draft_forbids"
 AGENT_MAY_QUERY = f"answer = data.{PACKAGE}.agent_may"
 AGENT_TOOL_QUERY = f"answer = data.{PACKAGE}.agent_tool"
+REPLY_QUERY = f"answer = data.{PACKAGE}.reply_publicly"
 REMEDIES = ("none", "rollback", "narrow", "stop")
 REMEMBERED = 20_000  # distinct inputs kept with their answers; about 1 kB each
 
@@ -57,7 +61,7 @@ class RegoPolicy:
         self.text = text
         self.name = name
         self.revision = revision_of(text)
-        self._compiled: tuple[Interpreter, Bundle, Bundle, Bundle, Bundle, Bundle] | None = None
+        self._compiled: tuple[Interpreter, Bundle, Bundle, Bundle, Bundle, Bundle, Bundle] | None = None
         self._answers: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
 
@@ -80,6 +84,7 @@ class RegoPolicy:
         for queue in queues or ("any",):
             self.forbids(_draft_sample(queue))
             self.agent_may(_agent_sample(queue))
+            self.reply_publicly(_agent_sample(queue) | {"drafter": "embedded", "language_of_reply": "en"})
             self.agent_tool(_agent_sample(queue) | {"tool": "read_customer", "arguments": {"customer": "own"}})
 
     def remedy(self, facts: Facts) -> dict[str, Any] | None:
@@ -129,12 +134,22 @@ class RegoPolicy:
 
         Raises PolicyError where the rule fails or is neither true nor false.
         """
+        return self._flag("agent_may", 4, facts)
+
+    def reply_publicly(self, facts: Facts) -> bool:
+        """Whether a verified draft may go to the customer; never where the policy has no `reply_publicly`, or says nothing.
+
+        Raises PolicyError where the rule fails or is neither true nor false.
+        """
+        return self._flag("reply_publicly", 6, facts)
+
+    def _flag(self, rule: str, place: int, facts: Facts) -> bool:
         key = json.dumps(facts, sort_keys=True)
         with self._lock:
-            answer = self._query(self._compile()[4], facts, key)
+            answer = self._query(self._compile()[place], facts, key)
         if answer is not None and not isinstance(answer, bool):
             raise PolicyError(
-                f"{self.name}:{self._line_of('agent_may')}: `agent_may` is {answer!r}; it must be true or false; input: {key}"
+                f"{self.name}:{self._line_of(rule)}: `{rule}` is {answer!r}; it must be true or false; input: {key}"
             )
         return bool(answer)
 
@@ -199,15 +214,15 @@ class RegoPolicy:
             )
         return {"verdict": answer["verdict"], "rule": answer["rule"]}
 
-    def _compile(self) -> tuple[Interpreter, Bundle, Bundle, Bundle, Bundle, Bundle]:
-        """The engine, and its questions: of a decision, of a remedy, of a draft, of an agent, of an agent's call."""
+    def _compile(self) -> tuple[Interpreter, Bundle, Bundle, Bundle, Bundle, Bundle, Bundle]:
+        """The engine, and its questions: of a decision, a remedy, a draft, an agent, an agent's call, a public reply."""
         if self._compiled is None:
             self._refuse_what_is_not_replayable()
             interpreter = Interpreter()
             interpreter.log_level = LogLevel.NONE  # it prints errors to the terminal, and raises them too
             try:
                 interpreter.add_module(self.name, self.text)
-                questions = (QUERY, REMEDY_QUERY, DRAFT_QUERY, AGENT_MAY_QUERY, AGENT_TOOL_QUERY)
+                questions = (QUERY, REMEDY_QUERY, DRAFT_QUERY, AGENT_MAY_QUERY, AGENT_TOOL_QUERY, REPLY_QUERY)
                 self._compiled = (interpreter, *map(interpreter.build, questions))
             except RegoError as error:
                 raise PolicyError(self._at(str(error))) from error

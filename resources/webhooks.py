@@ -9,6 +9,10 @@ late or out of order harms nothing, and the next read on schedule heals it.
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
+
+from aios_core.canonical.values import lookup, to_id
+from aios_core.errors import RecordError
 from aios_core.webhooks.schemes import Delivery
 from resources.database import Database
 
@@ -60,6 +64,17 @@ class WebhookStore:
             ).fetchone()
         return int(row[0]) if row else 0
 
+    def told_of(self, *, automation: str, source: str, path: str, limit: int = 1000) -> list[str]:
+        """The ids that deliveries which no read has answered have at this dotted path, the newest first."""
+        with self._database.connection() as connection:
+            found = connection.execute(
+                "select payload from webhook_deliveries where automation = %s and source = %s and read_at is null"
+                " order by delivery desc limit %s",
+                (automation, source, limit),
+            ).fetchall()
+        ids = (_at(bytes(row[0]), path) for row in found)
+        return list(dict.fromkeys(one for one in ids if one is not None))
+
     def answered(self, *, automation: str, source: str, up_to: int, now: datetime) -> int:
         """A read that began after these came has ended well; how many it answered."""
         with self._database.connection() as connection:
@@ -67,3 +82,12 @@ class WebhookStore:
                 "update webhook_deliveries set read_at = %s where automation = %s and source = %s and delivery <= %s and read_at is null",
                 (now, automation, source, up_to),
             ).rowcount
+
+
+def _at(payload: bytes, path: str) -> str | None:
+    """An id at this path of a delivery; None where there is none: a delivery is only a hint."""
+    try:
+        told = orjson.loads(payload)
+        return to_id(lookup(told, path), field=path) if isinstance(told, dict) else None
+    except (orjson.JSONDecodeError, RecordError):
+        return None

@@ -70,6 +70,7 @@ def _serve_options(serve: argparse.ArgumentParser) -> None:
     serve.add_argument("--faults", default="", help="such as 429=0.05,slow=0.1,slow_ms=300, or light, or heavy")
     serve.add_argument("--state", type=Path, help="keep clock and writes in this file, and go on from it")
     serve.add_argument("--token-seconds", type=float, default=7_200.0, help="how long a CRM session lasts")
+    serve.add_argument("--job-seconds", type=float, default=0.05, help="how long an update-many job takes")
     for name in ("zendesk_email", "zendesk_token", "salesforce_client_id", "salesforce_client_secret"):
         serve.add_argument("--" + name.replace("_", "-"), default=getattr(usual, name))
 
@@ -126,6 +127,7 @@ def serve_settings(options: argparse.Namespace) -> Settings:
         quota=options.quota,
         faults=parse_faults(options.faults) if options.faults else FaultPlan(),
         token_seconds=options.token_seconds,
+        job_seconds=options.job_seconds,
         state=options.state,
     )
 

@@ -69,6 +69,11 @@ class Control:
         writes = [asdict(write) | {"at": iso(write.at // SECOND)} for write in self._sandbox.writes]
         return answer({"count": len(writes), "writes": writes})
 
+    async def doubles(self, _: Request) -> Response:
+        """Writes that took effect twice, which is once too often."""
+        found = self._sandbox.doubles()
+        return answer({"double_actions": len(found), "doubles": found})
+
     async def move_clock(self, request: Request) -> Response:
         """`{"advance_hours": 6, "new_tickets": 500}`: agents act, and tickets arrive meanwhile."""
         body = await read_object(request)
@@ -164,6 +169,7 @@ def control_router(sandbox: Sandbox) -> APIRouter:
         ("GET", "/state", control.state),
         ("GET", "/manifest", control.manifest),
         ("GET", "/writes", control.writes),
+        ("GET", "/doubles", control.doubles),
         ("POST", "/clock", control.move_clock),
         ("POST", "/release", control.release),
         ("POST", "/enter", control.enter),

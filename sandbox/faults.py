@@ -22,7 +22,17 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-RESPONSE_FAULTS: Final = ("429", "5xx", "slow", "timeout", "truncated", "malformed", "lost_response", "expired_token")
+RESPONSE_FAULTS: Final = (
+    "429",
+    "5xx",
+    "slow",
+    "timeout",
+    "truncated",
+    "malformed",
+    "lost_response",
+    "hung",
+    "expired_token",
+)
 PAGE_FAULTS: Final = ("duplicates", "late")
 KINDS: Final = (*RESPONSE_FAULTS, *PAGE_FAULTS, "deletions")
 NUMBERS: Final = {"retry_after": 1.0, "slow_ms": 400.0, "timeout_ms": 30_000.0}
@@ -48,7 +58,7 @@ class Aborted(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultPlan:
-    """How often each fault happens (0 to 1), which ones come next, and on which paths."""
+    """How often each fault happens (0 to 1), which ones come next, and on which paths: `only` is a part of them, `PATCH /table` of a method's."""
 
     rates: Mapping[str, float] = field(default_factory=dict)
     next: tuple[str, ...] = ()
@@ -109,16 +119,17 @@ class Faults:
         self.plan = plan
         self.pending = list(plan.next)
 
-    def response_fault(self, path: str) -> str | None:
+    def response_fault(self, path: str, method: str = "") -> str | None:
         """The fault that hits this request's response, if any."""
-        return self._draw(RESPONSE_FAULTS, path)
+        return self._draw(RESPONSE_FAULTS, path, method)
 
     def page_fault(self, kind: str, path: str) -> bool:
         """Whether this page of an export gets records that do not belong there."""
         return self._draw((kind,), path) is not None
 
-    def _draw(self, kinds: tuple[str, ...], path: str) -> str | None:
-        if self.plan.only not in path:
+    def _draw(self, kinds: tuple[str, ...], path: str, method: str = "") -> str | None:
+        of_method, _, part = self.plan.only.rpartition(" ")
+        if part not in path or (of_method and method and of_method != method):
             return None
         for position, kind in enumerate(self.pending):
             if kind in kinds and fits(kind, path):
@@ -138,7 +149,8 @@ class Faults:
 
 def fits(kind: str, path: str) -> bool:
     """A token expires on a data call, not while asking for a new one."""
-    return kind != "expired_token" or (path.startswith("/services") and path != TOKEN_PATH)
+    signed = path.startswith("/services") and path != TOKEN_PATH
+    return kind != "expired_token" or signed or path.startswith("/servicenow/api")
 
 
 class FaultMiddleware:
@@ -155,12 +167,16 @@ class FaultMiddleware:
             await self._app(scope, receive, send)
             return
         faults = self._faults()
-        kind, plan, path = faults.response_fault(scope["path"]), faults.plan, scope["path"]
+        kind, plan, path = faults.response_fault(scope["path"], scope["method"]), faults.plan, scope["path"]
         if kind == "429":
             await respond(send, 429, throttled_body(path), {"Retry-After": f"{plan.retry_after:g}"})
         elif kind == "5xx":
             await respond(send, 503, unavailable_body(path), {})
         elif kind == "timeout":
+            await asyncio.sleep(plan.timeout_ms / 1_000)
+            await respond(send, 504, unavailable_body(path), {})
+        elif kind == "hung":
+            await self._app(scope, receive, swallow)
             await asyncio.sleep(plan.timeout_ms / 1_000)
             await respond(send, 504, unavailable_body(path), {})
         elif kind == "truncated":

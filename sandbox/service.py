@@ -5,7 +5,9 @@ not: HTTP (the vendors' routes and `control.py`).
 """
 
 import hashlib
+import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -14,7 +16,7 @@ import numpy as np
 
 from sandbox.clock import SECOND, Clock, iso
 from sandbox.faults import Faults
-from sandbox.helpdesk.changes import Change, read_change
+from sandbox.helpdesk.changes import CUSTOM_FIELDS, Change, read_change
 from sandbox.helpdesk.lifecycle import DELETED
 from sandbox.helpdesk.store import FIRST_TICKET_ID, TicketStore
 from sandbox.journal import Journal, JournalError
@@ -320,6 +322,14 @@ class Sandbox:
             Write(place + FIRST_TICKET_ID, body["change"], body["key"], at, applied=True, job_id=body["job_id"])
         )
 
+    def doubles(self) -> list[dict[str, Any]]:
+        """What took effect twice on a ticket and should have once: the same comment, or the same mark of a client's."""
+        counts: Counter[tuple[int, str]] = Counter()
+        for write in self.writes:
+            if write.applied:
+                counts.update((write.ticket_id, mark) for mark in _marks(write.fields))
+        return [{"ticket_id": i, "what": what, "times": n} for (i, what), n in sorted(counts.items()) if n > 1]
+
     def refuse(self, ticket_id: int, fields: object, error: str, *, key: str | None, job_id: str | None = None) -> None:
         """Note a write that had no effect."""
         shown = fields if isinstance(fields, dict) else {}
@@ -414,3 +424,16 @@ class Sandbox:
             "totals": {**store.counts(), "users": len(self.people), "accounts": len(self.crm)},
             "tickets": tickets,
         }
+
+
+def _marks(fields: Mapping[str, Any]) -> set[str]:
+    """What names the action behind a write: its comment as a whole, the mark in it, and the newest word of the marker field."""
+    comment = fields.get("comment") or {}
+    body = str(comment.get("body", ""))
+    found = set(re.findall(r"\[aios [^\]]+\]", body))
+    if body:
+        found.add(f"{'public' if comment.get('public', True) else 'private'}: {body}")
+    for own in fields.get("custom_fields") or ():
+        if CUSTOM_FIELDS.get(own.get("id")) == "aios_decision" and own.get("value"):
+            found.add(f"marker {str(own['value']).split()[0]}")
+    return found

@@ -25,7 +25,10 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One sandbox. `until` is the world's clock at the start, in whole seconds since the epoch."""
+    """One sandbox. `until` is the world's clock at the start, in whole seconds since the epoch.
+
+    An update-many job is done `job_seconds` after it was taken; a client has to ask again until then.
+    """
 
     until: int
     world: WorldSpec = field(default_factory=WorldSpec)
@@ -36,4 +39,5 @@ class Settings:
     quota: QuotaName = "generous"
     faults: FaultPlan = field(default_factory=FaultPlan)
     token_seconds: float = 7_200.0
+    job_seconds: float = 0.05
     state: Path | None = None

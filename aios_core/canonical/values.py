@@ -125,11 +125,11 @@ def to_optional_time(value: Any, *, field: str, format: str | None = None) -> da
 
 
 def to_tags(value: Any, *, field: str = "tags") -> tuple[str, ...]:
-    """Tags from a list of names or of objects with a `name`, or from one text separated by commas or spaces."""
+    """Tags from a list of names or of objects with a `name`, or from one text separated by commas, semicolons or spaces."""
     if value is None:
         return ()
     if isinstance(value, str):
-        value = value.replace(",", " ").split()
+        value = value.replace(",", " ").replace(";", " ").split()
     if not isinstance(value, list | tuple):
         raise RecordError("record.bad_tags", f"{field}: a list is needed, found {_kind(value)}")
     names = (tag.get("name") if isinstance(tag, Mapping) else tag for tag in value)

@@ -8,19 +8,22 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aios_core.automation import Automation
+from aios_core.decisions.conflicts import Seen
 from aios_core.decisions.model import Decision
 from aios_core.drafting.model import Draft, Source
 
-Kind = Literal["assign", "draft", "note"]
+Kind = Literal["assign", "draft", "note", "reply"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxAction:
     """One write to an external system.
 
-    `assign` moves the ticket to `payload["queue"]`; `draft` and `note` leave it where it is. Each adds `tags` and, where
-    `comment` is not empty, one private comment. `payload` has: queue, tags, comment, decision_id, confidence, correlation_id; a `draft`
-    with a reply also has `reply`, `language` and `citations` (number, source, article_id, version, title, url).
+    `assign` moves the ticket to `payload["queue"]`; the others leave it where it is. Each adds `tags` and, where
+    `comment` is not empty, one private comment; `reply` also sends `payload["reply"]` to the customer. `payload` has: queue, tags, comment,
+    decision_id, confidence, correlation_id; an `assign` also `priority` and `assignee` where they are declared for its queue; a `draft` with a
+    reply, and a `reply`, also `reply`, `language` and `citations` (number, source, article_id, version, title, url); all have `link`, the
+    decision's address, where one is added at sending. `seen` is the ticket as it was decided on: one that differs by now is a conflict.
     Sending the same `idempotency_key` again must have no second effect.
     """
 
@@ -31,6 +34,12 @@ class OutboxAction:
     idempotency_key: str
     decision_id: str | None = None
     case_id: str | None = None
+    seen: Seen | None = None
+
+    @property
+    def moves_to(self) -> str | None:
+        """The queue that the ticket is moved to; None: it stays where it is."""
+        return self.payload.get("queue") if self.kind == "assign" else None
 
 
 def actions_for(decision: Decision, automation: Automation) -> list[OutboxAction]:
@@ -60,25 +69,24 @@ def action_for_draft(
     confidence: float | None,
     reason: str,
     draft: Draft,
+    public: bool = False,
 ) -> list[OutboxAction]:
-    """The write that follows from a verified draft: its reply as a private comment, with what it cites."""
+    """The write that follows from a verified draft: its reply as a private comment, or to the customer (`public`), with what it cites."""
     declared = automation.actions
     if declared.source is None or source != declared.source or not declared.note_on_draft or not draft.sentences:
         return []
     said = f"AIOS suggests {queue}: {reason}." if queue else f"AIOS drafted a reply: {reason}."
     citations = [_citation(cited) for cited in draft.sources]
-    parts = [
-        said,
-        "Draft of a reply, every sentence checked against its sources. Read it before you send it:",
-        draft.text,
-    ]
+    draft_of = "Draft of a reply, every sentence checked against its sources. Read it before you send it:"
+    sent = "The reply was sent to the customer, every sentence checked against its sources."
+    parts = [said, sent] if public else [said, draft_of, draft.text]
     if citations:
         parts.append("Sources:\n" + "\n".join(map(_cited_line, citations)))
     payload = _payload(queue, automation, "\n\n".join(parts), decision_id, confidence, correlation_id)
     return [
         OutboxAction(
             target=source,
-            kind="draft",
+            kind="reply" if public else "draft",
             external_id=ticket_id,
             payload=payload | {"reply": draft.text, "language": draft.language, "citations": citations},
             idempotency_key=f"{decision_id}:draft",
@@ -109,7 +117,7 @@ def action_for_verdict(
             target=source,
             kind="assign" if declared.assign else "note",
             external_id=ticket_id,
-            payload=_payload(queue, automation, text, decision_id, None, correlation_id),
+            payload=_payload(queue, automation, text, decision_id, None, correlation_id) | _set(queue, automation),
             idempotency_key=f"{case_id}:verdict",
             decision_id=decision_id,
             case_id=case_id,
@@ -118,13 +126,14 @@ def action_for_verdict(
 
 
 def _action(decision: Decision, automation: Automation, kind: Kind, text: str) -> OutboxAction:
+    payload = _payload(
+        decision.queue, automation, text, decision.decision_id, decision.confidence, decision.correlation_id
+    )
     return OutboxAction(
         target=decision.source,
         kind=kind,
         external_id=decision.ticket_id,
-        payload=_payload(
-            decision.queue, automation, text, decision.decision_id, decision.confidence, decision.correlation_id
-        ),
+        payload=payload | (_set(decision.queue, automation) if kind == "assign" else {}),
         idempotency_key=f"{decision.decision_id}:{kind}",
         decision_id=decision.decision_id,
     )
@@ -162,3 +171,12 @@ def _payload(
         "confidence": confidence,
         "correlation_id": correlation_id,
     }
+
+
+def _set(queue: str | None, automation: Automation) -> dict[str, Any]:
+    """What else is declared to be set on tickets of this queue, where they are assigned."""
+    declared = automation.actions
+    if queue is None or not declared.assign:
+        return {}
+    wanted = {"priority": declared.priorities.get(queue), "assignee": declared.people.get(queue)}
+    return {name: value for name, value in wanted.items() if value is not None}

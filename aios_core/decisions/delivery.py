@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-Status = Literal["sent", "conflict", "gone", "retry", "failed"]
+Status = Literal["sent", "conflict", "gone", "retry", "later", "failed"]
 State = Literal["pending", "sent", "dead", "superseded"]
 
 FIRST_PAUSE = timedelta(seconds=30)
@@ -34,8 +34,11 @@ def settle(
     """The state after an attempt that ended with `status`; `attempts` counts those before it.
 
     A conflict (somebody changed the ticket meanwhile) and a ticket that is gone are final. What may work later is tried
-    `max_attempts` times in all, then it is dead and waits for somebody to look.
+    `max_attempts` times in all, then it is dead and waits for somebody to look. `later` is no attempt: nobody was asked.
     """
+    if status == "later":
+        pause = backoff(1, key=idempotency_key)
+        return Settlement(state="pending", attempts=attempts, next_attempt_at=now + pause, error=message)
     made = attempts + 1
     if status == "sent":
         return Settlement(state="sent", attempts=made, next_attempt_at=now, error=None)

@@ -13,6 +13,7 @@ from aios_core.contracts import Mode
 from aios_core.declaration.base import Declared
 from aios_core.declaration.listing import Auth, Listing
 from aios_core.declaration.webhook import Webhook
+from aios_core.declaration.writing import Writing
 
 
 class FieldMapping(Declared):
@@ -51,6 +52,16 @@ class SourceBase(Declared):
     webhook: Webhook | None = Field(
         None, description="The source calls us when something changed; none: it is read on schedule"
     )
+
+    @property
+    def told_at(self) -> str | None:
+        """Dotted path of the ticket's id in a delivery of its webhook, where knowing it helps: lists that show changes late."""
+        return None
+
+    @property
+    def actions_a_ticket(self) -> tuple[int, float] | None:
+        """(actions, seconds) that the vendor lets one ticket be changed in; None: as often as one likes."""
+        return None
 
     @property
     def usual(self) -> Mapping:
@@ -92,6 +103,16 @@ class ApiSource(SourceBase):
     def allowed(self) -> tuple[int, float] | None:
         """(requests, seconds) that the vendor allows a credential; None: not known."""
         return None if self.requests_a_minute is None else (self.requests_a_minute, 60.0)
+
+    @property
+    def allowed_at(self) -> dict[str, tuple[int, float]]:
+        """Limits of their own that requests with this in their path have beside that: (requests, seconds)."""
+        return {}
+
+    @cached_property
+    def writing(self) -> Writing | None:
+        """How actions are written to it; None: they can't be."""
+        return None
 
     @cached_property
     def contact(self) -> Mapping:

@@ -27,6 +27,9 @@ class Webhook(Declared):
     tolerance_seconds: float = Field(
         300.0, gt=0, description="An older delivery is refused; our clock may be off as much"
     )
+    ticket: str | None = Field(
+        None, description="Dotted path of the ticket's id in a delivery; default: where the vendor's own events have it"
+    )
     url: str | None = Field(None, description="HubSpot signs the address it calls: ours as it is seen from outside")
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from aios_core.decisions.actions import OutboxAction
@@ -37,13 +37,17 @@ class Reject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What is landed in one transaction. `cursor` is where to go on once it is landed; empty: stay where we are."""
+    """What is landed in one transaction. `cursor` is where to go on once it is landed; empty: stay where we are.
+
+    `by_id`: its records were asked for one by one, and have not all the fields that a list's have.
+    """
 
     object: str
     records: tuple[Record, ...]
     rejects: tuple[Reject, ...]
     cursor: str
     done: bool
+    by_id: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +55,12 @@ class WriteResult:
     """What became of one action.
 
     `sent`: in effect, now or since an earlier try. `conflict`: the ticket moved on since the decision; a person looks.
-    `gone`: there is no such ticket any more. `retry`: may work later. `failed`: will not work as it is.
+    `gone`: there is no such ticket any more. `retry`: may work later. `later`: was not tried, the system is left alone or asks to
+    wait. `failed`: will not work as it is.
     """
 
     external_id: str
-    status: Literal["sent", "conflict", "gone", "retry", "failed"]
+    status: Literal["sent", "conflict", "gone", "retry", "later", "failed"]
     message: str = ""
 
 
@@ -81,6 +86,15 @@ class Connector(Protocol):
         ...
 
 
+@runtime_checkable
+class Hinted(Protocol):
+    """A connector whose lists show what changed only after a while, and which can be told of records to read at once."""
+
+    def hint(self, ids: Sequence[str]) -> None:
+        """Ids of tickets: the next read of tickets ends with them as they stand."""
+        ...
+
+
 def ahead(pages: Generator[Page, None, None]) -> Iterator[Page]:
     """The same pages, with the next one being read while the caller works on this one: one page of memory more."""
     with closing(pages), ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as executor:
@@ -88,6 +102,17 @@ def ahead(pages: Generator[Page, None, None]) -> Iterator[Page]:
         while (page := following.result()) is not None:
             following = executor.submit(next, pages, None)
             yield page
+
+
+def rounds(ids: Sequence[str], *, limit: int = 1_000_000) -> list[list[int]]:
+    """Places of `ids` in groups of at most `limit` without a repeated id; for each id its places keep their order."""
+    turns: dict[str, int] = {}
+    grouped: dict[int, list[int]] = {}
+    for place, external_id in enumerate(ids):
+        turn = turns.get(external_id, 0)
+        turns[external_id] = turn + 1
+        grouped.setdefault(turn, []).append(place)
+    return [places[k : k + limit] for places in grouped.values() for k in range(0, len(places), limit)]
 
 
 def read_only(source: str, actions: "Sequence[OutboxAction]") -> list[WriteResult]:

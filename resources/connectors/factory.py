@@ -4,12 +4,15 @@ What belongs here: the choice of connector, and the expansion of `${VAR}` at the
 with every secret unset. What does not: anything of one vendor.
 """
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 from aios_core.declaration.source_base import ApiSource
 from aios_core.declaration.sources import FileSource, SalesforceSource, Source, SqlSource, ZendeskSource
+from aios_core.declaration.writing import Writing
 from aios_core.traffic.quota import Limit
 from resources.connectors.base import Connector
 from resources.connectors.files.connector import FileConnector
@@ -34,6 +37,7 @@ def open_connector(
     expand: Callable[[str], str],
     start: date | None = None,
     traffic: Share | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Connector:
     """A connector for `source`; close it after use. `folder` is the automation's own, which relative paths start from.
 
@@ -52,6 +56,7 @@ def open_connector(
                 queues=queues,
                 start=start,
                 traffic=traffic and traffic("zendesk", url, email, ZENDESK),
+                sleep=sleep,
             )
         case SalesforceSource():
             url, client_id = expand(source.url), expand(source.client_id)
@@ -67,27 +72,48 @@ def open_connector(
         case SqlSource():
             return SqlConnector(source, url=expand(source.url))
         case ApiSource():
-            return _json_api(source, expand=expand, start=start, share=traffic)
+            return _json_api(source, expand=expand, start=start, share=traffic, sleep=sleep)
 
 
 def _json_api(
-    source: ApiSource, *, expand: Callable[[str], str], start: date | None, share: Share | None
+    source: ApiSource,
+    *,
+    expand: Callable[[str], str],
+    start: date | None,
+    share: Share | None,
+    sleep: Callable[[float], None],
 ) -> JsonApiConnector:
     url, name = expand(source.url), str(source.connector)  # type: ignore[attr-defined]  # every kind has one
     auth, credential = opened(source.signs_in, url=url, expand=expand)
-    known = {}
-    if source.allowed is not None:
-        requests, seconds = source.allowed
-        known["all"] = Limit(name="all", requests=requests, seconds=seconds)
-    quota = Quota(counts=lambda _method, _path: tuple(known), known=known)
+    limits = ({"": source.allowed} if source.allowed is not None else {}) | source.allowed_at
+    known = {part: Limit(name=part or "all", requests=n, seconds=s) for part, (n, s) in limits.items()}
+    quota = Quota(
+        counts=lambda _method, path: tuple(limit.name for part, limit in known.items() if part in path),
+        known={limit.name: limit for limit in known.values()},
+    )
     http = HttpClient(
         name=name,
         base_url=url,
         auth=auth,
         headers={header: expand(value) for header, value in source.says.items()},
         traffic=share and share(name, url, credential, quota),
+        sleep=sleep,
     )
-    return JsonApiConnector(name=name, http=http, listings=source.lists, start=start)
+    writing = None if source.writing is None else _expanded(source.writing, expand)
+    return JsonApiConnector(name=name, http=http, listings=source.lists, start=start, source=source, writing=writing)
+
+
+def _expanded(writing: Writing, expand: Callable[[str], str]) -> Writing:
+    """What is written, with the variables in it: an author's id, say."""
+
+    def each(value: Any) -> Any:
+        if isinstance(value, str):
+            return expand(value) if "${" in value else value
+        if isinstance(value, Mapping):
+            return {name: each(inner) for name, inner in value.items()}
+        return [each(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+    return Writing.model_validate(each(writing.model_dump()))
 
 
 def shared(database: Database, made: list[SharedTraffic] | None = None) -> Share:

@@ -10,6 +10,7 @@ ticket's custom field `aios_decision`, which is read before writing, and carries
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from datetime import time as day_time
 from typing import TYPE_CHECKING, Any
@@ -19,11 +20,11 @@ import httpx
 from aios_core.canonical import zendesk
 from aios_core.declaration.sources import ZendeskSource
 from aios_core.errors import PermanentError, RecordError, RetryableError
-from resources.connectors.base import Page, Record, Reject, WriteResult, ahead
+from resources.connectors.base import Page, Record, Reject, WriteResult, ahead, rounds
 from resources.connectors.http import HttpClient, SourceMalformed, SourceRefused
 from resources.connectors.items import content_version, item_reject
 from resources.connectors.traffic import Traffic
-from resources.connectors.zendesk_updates import MARKER, Fields, judge_job_result, rounds, update_for
+from resources.connectors.zendesk_updates import MARKER, Fields, judge_job_result, parts_of, update_for
 
 if TYPE_CHECKING:
     from aios_core.decisions.actions import OutboxAction
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 PAGE = 1000  # the most that Zendesk gives; it allows 10 such requests a minute
 BATCH = 100  # the most tickets that show_many and update_many take
 WRITE_TRIES = 3
+_SENT = WriteResult(external_id="", status="sent")
 JOB_SECONDS = 60.0
 
 
@@ -70,6 +72,11 @@ class ZendeskConnector:
         )
         self._fields: Fields | None = None
         self._has_show_many = True
+        self._hinted: tuple[str, ...] = ()
+
+    def hint(self, ids: Sequence[str]) -> None:
+        """Tickets to read by their ids at the end of the next read: an export leaves out what changed in its last minute."""
+        self._hinted = tuple(dict.fromkeys(ids))
 
     def read(self, *, object: str, cursor: str | None) -> Iterator[Page]:
         """Pages of up to 1,000, the next one fetched while this one is landed."""
@@ -79,9 +86,13 @@ class ZendeskConnector:
 
     def write(self, actions: "Sequence[OutboxAction]") -> list[WriteResult]:
         """One result an action. Several actions on one ticket are written one after the other, in their order."""
+        parts = [(place, part) for place, action in enumerate(actions) for part in parts_of(action)]
         results: dict[int, WriteResult] = {}
-        for indices in rounds([a.external_id for a in actions], limit=BATCH):
-            results |= self._write_round({i: actions[i] for i in indices})
+        for indices in rounds([part.external_id for _, part in parts], limit=BATCH):
+            # what follows within an action is written only after what comes before it
+            going_on = {i: parts[i] for i in indices if results.get(parts[i][0], _SENT).status == "sent"}
+            written = self._write_round({i: part for i, (_, part) in going_on.items()})
+            results |= {going_on[i][0]: result for i, result in written.items()}
         return [results[i] for i in range(len(actions))]
 
     def create(self, *, subject: str, body: str, tags: Sequence[str], external_id: str) -> str:
@@ -131,10 +142,20 @@ class ZendeskConnector:
             params |= {"cursor": cursor} if cursor else {"start_time": self._start_time(object)}
             body = self._http.get(f"/api/v2/incremental/{object}/cursor.json", **params)
             page = _page(object, body, cursor)
-            yield page
+            hinted = self._hinted if page.done and object == "tickets" else ()
+            yield replace(page, done=False) if hinted else page
             if page.done:
+                yield from self._shown(hinted)
                 return
             cursor = page.cursor
+
+    def _shown(self, ids: Sequence[str]) -> Generator[Page, None, None]:
+        """These tickets as they stand, a page a request; the export's cursor stays where it is."""
+        for start in range(0, len(ids), BATCH):
+            found = self._show_many(ids[start : start + BATCH])
+            records, rejects = _records("tickets", list(found.values()), shown=True)
+            done = start + BATCH >= len(ids)
+            yield Page(object="tickets", records=records, rejects=rejects, cursor="", done=done, by_id=True)
 
     def _start_time(self, object: str) -> int:
         if object == "users" or self._start is None:
@@ -235,24 +256,31 @@ def _page(object: str, body: Mapping[str, Any], cursor: str | None) -> Page:
     items = body.get(object)
     if not isinstance(items, list):
         raise SourceMalformed(f"zendesk: an export page without a list of {object}; try again later")
+    records, rejects = _records(object, items)
+    following = body.get("after_cursor") or cursor or ""
+    # a cursor that does not move would be read for ever
+    done = bool(body.get("end_of_stream")) or following == (cursor or "")
+    return Page(object=object, records=records, rejects=rejects, cursor=following, done=done)
+
+
+def _records(object: str, items: list[Any], *, shown: bool = False) -> tuple[tuple[Record, ...], tuple[Reject, ...]]:
     records: list[Record] = []
     rejects: list[Reject] = []
     for item in items:
         try:
-            records.append(_record(object, item))
+            records.append(_record(object, item, shown=shown))
         except RecordError as error:
             rejects.append(item_reject(object, item, error))
-    following = body.get("after_cursor") or cursor or ""
-    # a cursor that does not move would be read for ever
-    done = bool(body.get("end_of_stream")) or following == (cursor or "")
-    return Page(object=object, records=tuple(records), rejects=tuple(rejects), cursor=following, done=done)
+    return tuple(records), tuple(rejects)
 
 
-def _record(object: str, item: Any) -> Record:
+def _record(object: str, item: Any, *, shown: bool) -> Record:
+    """`shown` by its id: not with all the fields that an export has, so it is a version of its own."""
     if not isinstance(item, dict):
         raise RecordError("record.not_an_object", f"an item of {object} is not an object with fields")
     external_id, version = zendesk.identify(item, object=object)
-    return Record(object=object, external_id=external_id, version=version or content_version(item), payload=item)
+    own = content_version(item) if shown or version is None else version
+    return Record(object=object, external_id=external_id, version=own, payload=item)
 
 
 def _by_place(results: Any, updates: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:

@@ -4,15 +4,18 @@ What belongs here: the marker that makes writes safe to repeat, conflicts, and t
 not: sending (`zendesk.py`).
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from aios_core.canonical.entities import RESOLVED
 from aios_core.canonical.values import lookup
+from aios_core.canonical.zendesk import map_ticket
+from aios_core.decisions.conflicts import conflict
 from aios_core.declaration.sources import ZendeskSource
 from resources.connectors.base import WriteResult
+from resources.connectors.marking import marker_key, note_of
 
 if TYPE_CHECKING:
     from aios_core.decisions.actions import OutboxAction
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
 MARKER = "aios_decision"
 # a ticket gets an assignment, a note and a verdict or two; the oldest keys may go
 KEYS_KEPT = 12
-MAX_KEY_CHARS = 120
 CONFLICTS = ("UpdateConflict", "conflict", "409")
+_ANY = datetime(1970, 1, 1, tzinfo=UTC)  # when it landed is not asked
 GONE = ("RecordNotFound", "TicketNotFound", "NotFound", "404", "deleted")
 
 
@@ -33,17 +36,6 @@ class Fields:
     confidence: int | None = None
 
 
-def rounds(ids: Sequence[str], *, limit: int) -> list[list[int]]:
-    """Places of `ids` in groups of at most `limit` without a repeated id; for each id its places keep their order."""
-    turns: dict[str, int] = {}
-    grouped: dict[int, list[int]] = {}
-    for place, external_id in enumerate(ids):
-        turn = turns.get(external_id, 0)
-        turns[external_id] = turn + 1
-        grouped.setdefault(turn, []).append(place)
-    return [places[k : k + limit] for places in grouped.values() for k in range(0, len(places), limit)]
-
-
 def update_for(
     action: "OutboxAction", ticket: Mapping[str, Any] | None, *, fields: Fields, source: ZendeskSource
 ) -> dict[str, Any] | WriteResult:
@@ -53,8 +45,9 @@ def update_for(
     keys = applied_keys(ticket, fields)
     if marker_key(action) in keys:
         return _result(action, "sent", "was in effect already")
-    if ticket.get("status") in RESOLVED:
-        return _result(action, "conflict", f"the ticket was {ticket['status']} before this action came")
+    why = _conflict(action, ticket, source)
+    if why is not None:
+        return _result(action, "conflict", why)
     custom = [{"id": fields.marker, "value": " ".join([marker_key(action), *keys][:KEYS_KEPT])}]
     confidence = action.payload.get("confidence")
     if fields.confidence is not None and confidence is not None:
@@ -64,8 +57,16 @@ def update_for(
         update |= {"safe_update": True, "updated_stamp": ticket["updated_at"]}
     if tags := action.payload.get("tags"):
         update["additional_tags"] = list(tags)
-    if comment := action.payload.get("comment"):
-        update["comment"] = {"body": str(comment), "public": False}
+    if action.kind == "reply":
+        update["comment"] = {"body": str(action.payload["reply"]), "public": True}
+    elif (comment := note_of(action, marked=False)) is not None:
+        update["comment"] = {"body": comment, "public": False}
+    if (priority := action.payload.get("priority")) is not None:
+        rule = source.mapping.get("priority")
+        values = rule.values if rule is not None else {}
+        update["priority"] = next((value for value, name in values.items() if name == priority), priority)
+    if (assignee := action.payload.get("assignee")) is not None:
+        update["assignee_id"] = _number(assignee)
     if action.kind == "assign":
         refusal = _move(update, action, source)
         if refusal is not None:
@@ -77,14 +78,6 @@ def applied_keys(ticket: Mapping[str, Any], fields: Fields) -> list[str]:
     """Keys of the actions in effect on this ticket, newest first."""
     value = lookup(ticket, f"custom_fields.{fields.marker}")
     return value.split() if isinstance(value, str) else []
-
-
-def marker_key(action: "OutboxAction") -> str:
-    """The idempotency key as the marker holds it: one word of bounded length."""
-    key = action.idempotency_key
-    if len(key) <= MAX_KEY_CHARS and key.split() == [key]:
-        return key
-    return hashlib.sha256(key.encode()).hexdigest()[:32]
 
 
 def judge_job_result(action: "OutboxAction", result: Mapping[str, Any] | None) -> WriteResult | None:
@@ -101,13 +94,41 @@ def judge_job_result(action: "OutboxAction", result: Mapping[str, Any] | None) -
     return _result(action, "failed", said or "the job gave no reason")
 
 
+def parts_of(action: "OutboxAction") -> "tuple[OutboxAction, ...]":
+    """The updates that make an action, in their order: one update holds one comment, and a public reply has a note beside it."""
+    if action.kind != "reply":
+        return (action,)
+    key = f"{action.idempotency_key}:said"
+    return replace(action, idempotency_key=key), replace(action, kind="note")
+
+
+def _conflict(action: "OutboxAction", ticket: Mapping[str, Any], source: ZendeskSource) -> str | None:
+    if action.seen is None:
+        status = ticket.get("status")
+        return f"the ticket was {status} before this action came" if status in RESOLVED else None
+    now = map_ticket(
+        source,
+        source_name=action.target,
+        payload=ticket,
+        correlation_id="",
+        landed_at=_ANY,
+        external_id=action.external_id,
+        version="now",
+    )
+    return conflict(action.seen, now, queue=action.moves_to, priority=action.payload.get("priority"))
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else value
+
+
 def _move(update: dict[str, Any], action: "OutboxAction", source: ZendeskSource) -> WriteResult | None:
     """Adds where the ticket goes: the inverse of `mapping.queue`, the first source value that gives this queue."""
     queue, rule = action.payload.get("queue"), source.mapping.get("queue")
     values = rule.values if rule is not None else {}
     target = next((value for value, name in values.items() if name == queue), queue if not values else None)
     path = rule.field if rule is not None and rule.field is not None else "group_id"
-    number = int(target) if isinstance(target, str) and target.isascii() and target.isdigit() else target
+    number = _number(target)
     if target is None or (path == "group_id" and not isinstance(number, int)):
         return _result(
             action, "failed", f"no group is mapped to queue `{queue}`; name its id in the source's mapping.queue.values"

@@ -5,6 +5,7 @@ What belongs here: admission. What does not: any endpoint.
 
 import base64
 import binascii
+import html
 import re
 import secrets
 from collections.abc import Callable
@@ -101,3 +102,20 @@ def found(pattern: str, text: str) -> str | None:
     """The first group of a pattern in a query."""
     match = re.search(pattern, text)
     return match[1] if match else None
+
+
+def plain(markup: str) -> str:
+    """The words of simple HTML, paragraphs apart."""
+    text = re.sub(r"</p>\s*<p>", "\n\n", markup)
+    return html.unescape(re.sub(r"<[^>]*>", "", re.sub(r"<br\s*/?>", "\n", text)))
+
+
+def paragraphs(text: str) -> str:
+    """A text as HTML."""
+    return "".join(f"<p>{html.escape(part)}</p>" for part in text.split("\n\n"))
+
+
+def whole(value: object) -> int | None:
+    """An id, however a client wrote it; None where there is none."""
+    text = str(value if value is not None else "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else None

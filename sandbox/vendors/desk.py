@@ -1,15 +1,16 @@
 """The helpdesk and its customers in no vendor's words: what each vendor's module spells in its own.
 
-What belongs here: facts, in the order of their last change. What does not: shapes, paging and HTTP (a module a vendor).
+What belongs here: facts, in the order of their last change, and changing them. What does not: shapes, paging and HTTP (a module a vendor).
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sandbox.clock import SECOND
+from sandbox.helpdesk.changes import ChangeError, read_change
 from sandbox.helpdesk.lifecycle import CLOSED, DELETED, SOLVED, STATUSES
 from sandbox.helpdesk.store import FIRST_TICKET_ID
 from sandbox.service import Sandbox
@@ -52,6 +53,21 @@ class Person:
     plan: str
     created: int
     updated: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """What a client wrote on a ticket."""
+
+    comment_id: int
+    author_id: int
+    body: str
+    public: bool
+    at: int
+
+
+class Unchanged(Exception):
+    """The helpdesk refuses a change; the message says why."""
 
 
 class Desk:
@@ -143,6 +159,27 @@ class Desk:
         if outdated and faults.page_fault("late", path):
             found += [self.as_written(place) for place in faults.choose(3, outdated)]
         return found
+
+    def comments(self, place: int) -> list[Comment]:
+        """What clients wrote on a ticket, oldest first."""
+        overlay = self.sandbox.helpdesk.overlays.get(place)
+        first = (place + FIRST_TICKET_ID) * 1_000
+        return [
+            Comment(comment_id=first + n, author_id=s.author_id, body=s.body, public=s.public, at=s.at // SECOND)
+            for n, s in enumerate(overlay.comments if overlay else ())
+        ]
+
+    def write(self, place: int, **fields: Any) -> None:
+        """Change a ticket; the fields are those of `read_change`, those that are None are left as they are. Raises Unchanged."""
+        given = {name: value for name, value in fields.items() if value is not None}
+        try:
+            change = read_change(given)
+            if self.sandbox.helpdesk.status[place] == CLOSED:
+                raise ChangeError("status", "ClosedTicket", "a closed ticket can't be changed")
+        except ChangeError as error:
+            self.sandbox.refuse(place + FIRST_TICKET_ID, given, error.code, key=None)
+            raise Unchanged(error.description) from error
+        self.sandbox.change(place, change, key=None)
 
     def people(self, since: float) -> list[Person]:
         """Customers changed at or after a second, the oldest change first."""

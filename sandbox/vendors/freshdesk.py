@@ -1,4 +1,4 @@
-"""Freshdesk, below `/freshdesk`: tickets and contacts by their last change.
+"""Freshdesk, below `/freshdesk`: tickets and contacts by their last change, updates, notes and replies.
 
 What belongs here: Freshdesk's shapes and paging. What does not: facts (`desk.py`).
 """
@@ -7,8 +7,21 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from sandbox.vendors.answers import TOKEN, Json, VendorRefusal, admit, answer, basic, number, seconds, written
-from sandbox.vendors.desk import Desk, Person, Ticket
+from sandbox.vendors.answers import (
+    TOKEN,
+    Json,
+    VendorRefusal,
+    admit,
+    answer,
+    basic,
+    number,
+    paragraphs,
+    plain,
+    read_json,
+    seconds,
+    written,
+)
+from sandbox.vendors.desk import Comment, Desk, Person, Ticket, Unchanged
 
 STATUS: Final = {"new": 2, "open": 2, "pending": 3, "hold": 3, "solved": 4, "closed": 5, "deleted": 5}
 PRIORITY: Final = {"low": 1, "normal": 2, "high": 3, "urgent": 4}
@@ -49,11 +62,54 @@ class FreshdeskApi:
 
     async def ticket(self, request: Request) -> Response:
         """One ticket."""
-        headers = self._admit(request)
+        headers, place = self._admit(request), self._place(request)
+        return answer(_ticket(self._desk.ticket(place), described=True), headers=headers)
+
+    async def update(self, request: Request) -> Response:
+        """Change a ticket's fields; its tags are replaced."""
+        headers, place, body = self._admit(request), self._place(request), await read_json(request)
+        priorities = {number: name for name, number in PRIORITY.items()}
+        if "priority" in body and body["priority"] not in priorities:
+            raise _invalid("priority", "It should be one of these values: '1,2,3,4'")
+        for name in ("group_id", "responder_id"):
+            if not isinstance(body.get(name), int | None):
+                raise _invalid(name, "Value set is of type String. It should be an Integer")
+        self._write(
+            place,
+            group_id=body.get("group_id"),
+            assignee_id=body.get("responder_id"),
+            priority=priorities.get(body.get("priority")),
+            tags=body.get("tags"),
+        )
+        return answer(_ticket(self._desk.ticket(place), described=True), headers=headers)
+
+    async def conversations(self, request: Request) -> Response:
+        """A ticket's notes and replies."""
+        headers, place = self._admit(request), self._place(request)
+        size, page = self._page(request)
+        said = self._desk.comments(place)[(page - 1) * size : page * size]
+        return answer([_conversation(one) for one in said], headers=headers)
+
+    async def add(self, request: Request) -> Response:
+        """A note, private unless it says otherwise, or a reply."""
+        headers, place, body = self._admit(request), self._place(request), await read_json(request)
+        if not isinstance(body.get("body"), str) or not body["body"].strip():
+            raise _invalid("body", "It should not be blank as this is a mandatory field")
+        public = request.url.path.endswith("/reply") or body.get("private", True) is False
+        self._write(place, comment={"body": plain(body["body"]), "public": public})
+        return answer(_conversation(self._desk.comments(place)[-1]), status=201, headers=headers)
+
+    def _place(self, request: Request) -> int:
         place = self._desk.place_of(request.path_params["ticket_id"])
         if place is None:
             raise VendorRefusal(404, {"code": "not_found", "message": "no such ticket"})
-        return answer(_ticket(self._desk.ticket(place), described=True), headers=headers)
+        return place
+
+    def _write(self, place: int, **fields: object) -> None:
+        try:
+            self._desk.write(place, **fields)
+        except Unchanged as error:
+            raise _invalid("ticket", str(error)) from error
 
     def _page(self, request: Request) -> tuple[int, int]:
         size = number(request.query_params.get("per_page"), 30, most=LARGEST_PAGE)
@@ -88,6 +144,25 @@ def _ticket(t: Ticket, *, described: bool) -> Json:
     }
 
 
+def _conversation(said: Comment) -> Json:
+    return {
+        "id": said.comment_id,
+        "body": paragraphs(said.body),
+        "body_text": said.body,
+        "incoming": False,
+        "private": not said.public,
+        "user_id": said.author_id,
+        "created_at": written(said.at),
+        "updated_at": written(said.at),
+        "attachments": [],
+    }
+
+
+def _invalid(field: str, message: str) -> VendorRefusal:
+    errors = [{"field": field, "message": message, "code": "invalid_value"}]
+    return VendorRefusal(400, {"description": "Validation failed", "errors": errors})
+
+
 def _contact(p: Person) -> Json:
     return {
         "id": p.user_id,
@@ -104,10 +179,14 @@ def _contact(p: Person) -> Json:
 def router(desk: Desk) -> APIRouter:
     """All of its paths."""
     api, routes = FreshdeskApi(desk), APIRouter(prefix="/freshdesk/api/v2")
-    for path, endpoint in (
-        ("/tickets", api.tickets),
-        ("/tickets/{ticket_id}", api.ticket),
-        ("/contacts", api.contacts),
+    for method, path, endpoint in (
+        ("GET", "/tickets", api.tickets),
+        ("GET", "/tickets/{ticket_id}", api.ticket),
+        ("PUT", "/tickets/{ticket_id}", api.update),
+        ("GET", "/tickets/{ticket_id}/conversations", api.conversations),
+        ("POST", "/tickets/{ticket_id}/notes", api.add),
+        ("POST", "/tickets/{ticket_id}/reply", api.add),
+        ("GET", "/contacts", api.contacts),
     ):
-        routes.add_api_route(path, endpoint, methods=["GET"], response_model=None)
+        routes.add_api_route(path, endpoint, methods=[method], response_model=None)
     return routes

@@ -1,4 +1,4 @@
-"""Intercom, below `/intercom`: conversations by search.
+"""Intercom, below `/intercom`: conversations by search and one by one, their parts, and tags.
 
 What belongs here: its shapes, and searches as far as anybody here asks them. What does not: facts (`desk.py`).
 """
@@ -8,8 +8,19 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from sandbox.vendors.answers import Json, VendorRefusal, admit, answer, bearer, number, read_json
-from sandbox.vendors.desk import Desk, Person, Ticket
+from sandbox.vendors.answers import (
+    Json,
+    VendorRefusal,
+    admit,
+    answer,
+    bearer,
+    number,
+    paragraphs,
+    plain,
+    read_json,
+    whole,
+)
+from sandbox.vendors.desk import Comment, Desk, Person, Ticket, Unchanged
 
 STATE: Final = {"pending": "snoozed", "hold": "snoozed", "solved": "closed", "closed": "closed"}
 LARGEST_PAGE = 150
@@ -21,15 +32,81 @@ class IntercomApi:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
 
-    async def search(self, request: Request) -> Response:
-        """Conversations changed after a second, the newest change first, as the vendor gives them."""
-        headers = admit(
+    def _admit(self, request: Request) -> dict[str, str]:
+        return admit(
             self._desk.sandbox,
             "intercom",
             proven=bearer(request),
             refusal=lambda text: {"type": "error.list", "errors": [{"code": "unauthorized", "message": text}]},
         )
+
+    async def conversation(self, request: Request) -> Response:
+        """One conversation with its parts."""
+        headers, place = self._admit(request), self._place(request)
+        return answer(self._shown(place), headers=headers)
+
+    async def manage(self, request: Request) -> Response:
+        """An assignment to a team or a person."""
+        headers, place, body = self._admit(request), self._place(request), await self._by_admin(request)
+        to, kind = whole(body.get("assignee_id")), body.get("type")
+        if body.get("message_type") != "assignment" or kind not in ("team", "admin") or to is None:
+            raise _refused(400, "parameter_invalid", "this sandbox assigns to a team or an admin only")
+        self._write(place, **{"group_id" if kind == "team" else "assignee_id": to})
+        return answer(self._shown(place), headers=headers)
+
+    async def reply(self, request: Request) -> Response:
+        """A note of an admin's, or a comment that the customer sees."""
+        headers, place, body = self._admit(request), self._place(request), await self._by_admin(request)
+        if body.get("message_type") not in ("note", "comment") or not isinstance(body.get("body"), str):
+            raise _refused(400, "parameter_invalid", "message_type is note or comment, with a body")
+        public = body["message_type"] == "comment"
+        self._write(place, comment={"body": plain(body["body"]), "public": public})
+        return answer(self._shown(place), headers=headers)
+
+    async def tag(self, request: Request) -> Response:
+        """A tag that there is, put on a conversation."""
+        headers, place, body = self._admit(request), self._place(request), await self._by_admin(request)
+        name = str(body.get("id") or "").removeprefix("tag-")
+        if not name:
+            raise _refused(404, "tag_not_found", "Resource Not Found")
+        self._write(place, additional_tags=[name])
+        return answer({"type": "tag", "id": f"tag-{name}", "name": name}, headers=headers)
+
+    async def make_tag(self, request: Request) -> Response:
+        """The tag of this name, made where there is none."""
+        headers, body = self._admit(request), await read_json(request)
+        if not isinstance(body.get("name"), str):
+            raise _refused(400, "parameter_invalid", "name, please")
+        return answer({"type": "tag", "id": f"tag-{body['name']}", "name": body["name"]}, headers=headers)
+
+    async def _by_admin(self, request: Request) -> Json:
         body = await read_json(request)
+        if whole(body.get("admin_id")) is None:
+            raise _refused(400, "parameter_not_found", "admin_id, please")
+        return body
+
+    def _place(self, request: Request) -> int:
+        place = self._desk.place_of(request.path_params["conversation_id"])
+        if place is None:
+            raise _refused(404, "not_found", "Resource Not Found")
+        return place
+
+    def _shown(self, place: int) -> Json:
+        ticket = self._desk.ticket(place)
+        person = self._desk.person(ticket.requester_id, now=self._desk.sandbox.tick() // 1_000_000)
+        parts = [_part(one) for one in self._desk.comments(place)]
+        listed = {"type": "conversation_part.list", "conversation_parts": parts, "total_count": len(parts)}
+        return _conversation(ticket, person) | {"conversation_parts": listed}
+
+    def _write(self, place: int, **fields: object) -> None:
+        try:
+            self._desk.write(place, **fields)
+        except Unchanged as error:
+            raise _refused(400, "parameter_invalid", str(error)) from error
+
+    async def search(self, request: Request) -> Response:
+        """Conversations changed after a second, the newest change first, as the vendor gives them."""
+        headers, body = self._admit(request), await read_json(request)
         query = body.get("query") or {}
         if (
             query.get("field") != "updated_at"
@@ -50,6 +127,21 @@ class IntercomApi:
         listed = {"type": "pages", "per_page": size, **more}
         found = {"type": "conversation.list", "pages": listed, "total_count": len(places), "conversations": shown}
         return answer(found, headers=headers)
+
+
+def _refused(status: int, code: str, message: str) -> VendorRefusal:
+    return VendorRefusal(status, {"type": "error.list", "errors": [{"code": code, "message": message}]})
+
+
+def _part(said: Comment) -> Json:
+    return {
+        "type": "conversation_part",
+        "id": str(said.comment_id),
+        "part_type": "comment" if said.public else "note",
+        "body": paragraphs(said.body),
+        "created_at": said.at,
+        "author": {"type": "admin", "id": str(said.author_id)},
+    }
 
 
 def _conversation(t: Ticket, p: Person) -> Json:
@@ -81,6 +173,14 @@ def _conversation(t: Ticket, p: Person) -> Json:
 
 def router(desk: Desk) -> APIRouter:
     """All of its paths."""
-    routes = APIRouter(prefix="/intercom")
-    routes.add_api_route("/conversations/search", IntercomApi(desk).search, methods=["POST"], response_model=None)
+    api, routes = IntercomApi(desk), APIRouter(prefix="/intercom")
+    for method, path, endpoint in (
+        ("POST", "/conversations/search", api.search),
+        ("GET", "/conversations/{conversation_id}", api.conversation),
+        ("POST", "/conversations/{conversation_id}/parts", api.manage),
+        ("POST", "/conversations/{conversation_id}/reply", api.reply),
+        ("POST", "/conversations/{conversation_id}/tags", api.tag),
+        ("POST", "/tags", api.make_tag),
+    ):
+        routes.add_api_route(path, endpoint, methods=[method], response_model=None)
     return routes

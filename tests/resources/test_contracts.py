@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aios_core.contracts import Mode
+from aios_core.contracts import Mode, Seen
 from resources.connectors.base import Page, Record
 from resources.contracts import CODE, ContractBroken, ContractStore, Kept
 from resources.database import Database
@@ -66,3 +66,19 @@ def test_a_frozen_contract_ends_the_read_until_somebody_accepts(database: Databa
     ContractStore(database).forget(automation="a", source="desk")
     read(database, "freeze", {"id": 2, "colour": "red"})
     assert landed(database) == {"1", "2"}
+
+
+def test_records_asked_for_one_by_one_say_nothing_of_the_contract_of_lists() -> None:
+    shown = tuple(Record(object="tickets", external_id=str(n), version="v", payload={"id": n}) for n in range(40))
+    page = Page(object="tickets", records=shown, rejects=(), cursor="", done=True, by_id=True)
+
+    class Shown:
+        objects = ("tickets",)
+
+        def read(self, *, object: str, cursor: str | None) -> Iterator[Page]:
+            yield page
+
+    known = {"tickets": Seen().add([{"id": n, "subject": "s"} for n in range(100)])}
+    kept = Kept(connector=Shown(), mode="freeze", known=known)  # type: ignore[arg-type]  # what is read of it
+    assert list(kept.read(object="tickets", cursor=None)) == [page]
+    assert kept.found == {}

@@ -12,6 +12,7 @@ from resources.database import Database
 from resources.drafting import DraftWriter, masker_of
 from resources.drafts import DraftStore, UnknownDraft
 from resources.outbox import Outbox
+from tests import review_world
 from tests.resources.deciding import FakeHelpdesk
 from tests.resources.drafting_world import ARTICLES, TWICE, World, article, asks, world
 
@@ -295,3 +296,26 @@ def test_what_is_not_there_is_said(shop: World) -> None:
     with pytest.raises(UnknownDraft, match="drafts:"):
         DraftStore(shop.database).find("none")
     assert Verification(findings=(), checks=()).passed
+
+
+PUBLIC = review_world.POLICY + '\nreply_publicly if input.queue == "billing"\n'
+
+
+@pytest.mark.parametrize(
+    ("declared", "policy", "kind"),
+    [(True, PUBLIC, "reply"), (True, review_world.POLICY, "draft"), (False, PUBLIC, "draft")],
+)
+def test_a_reply_goes_to_the_customer_only_where_declaration_and_policy_both_say_so(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, declared: bool, policy: str, kind: str
+) -> None:
+    monkeypatch.setattr(review_world, "POLICY", policy)
+    shop = world(database, tmp_path, actions={"source": "helpdesk", "public_reply": declared})
+    shop.knows(*ARTICLES)
+    shop.decided(asks("7", DRAFT))
+    assert shop.draft().actions == 1
+    with database.connection() as conn:
+        ((found, comment, reply),) = conn.execute(
+            "select kind, payload ->> 'comment', payload ->> 'reply' from outbox"
+        ).fetchall()
+    assert found == kind
+    assert (reply in comment) == (kind == "draft"), "what the customer got is not written twice"

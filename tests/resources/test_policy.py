@@ -226,3 +226,16 @@ def test_a_policy_without_such_rules_forbids_nothing_and_a_wrong_answer_is_refus
     assert RegoPolicy(body).forbids({"text": "x"}) == []
     with pytest.raises(PolicyError, match="it must be a set of names"):
         RegoPolicy(body + "draft_forbids := 7\n").forbids({"text": "x"})
+
+
+def test_a_reply_is_public_only_where_the_policy_says_so() -> None:
+    facts = {"queue": "billing", "verdict": "automate", "drafter": "embedded", "language_of_reply": "en"}
+    silent = 'package aios.policy\nimport rego.v1\ndecision := {"verdict": input.proposed, "rule": "p"}\n'
+    assert not RegoPolicy(silent).reply_publicly(facts)
+    rule = 'reply_publicly if {\n\tinput.queue == "billing"\n\tinput.drafter == "embedded"\n}\n'
+    allowed = RegoPolicy(silent + rule)
+    assert allowed.reply_publicly(facts)
+    assert not allowed.reply_publicly(facts | {"drafter": "model"})
+    wrong = RegoPolicy(silent + 'reply_publicly := "yes"\n')
+    with pytest.raises(PolicyError, match=r"policy.rego:4: `reply_publicly` is 'yes'; it must be true or false"):
+        wrong.check(queues=["billing"])

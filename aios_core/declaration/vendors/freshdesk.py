@@ -1,7 +1,7 @@
 """Freshdesk: tickets and contacts.
 
 Source: the vendor's API reference, version 2. Tickets are listed by change, 100 a page and 300 pages a question; the list holds their descriptions only
-where it is asked to. Deleted tickets are a list of their own.
+where it is asked to. Deleted tickets are a list of their own. An update can't be bound to the version that was read.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ from pydantic import Field
 
 from aios_core.declaration.listing import Auth, BasicAuth, Listing
 from aios_core.declaration.source_base import ApiSource, Mapping, place
+from aios_core.declaration.writing import Notes, Reading, Step, Writing
 
 STATUSES = {"2": "open", "3": "pending", "4": "solved", "5": "closed"}
 PRIORITIES = {"1": "low", "2": "normal", "3": "high", "4": "urgent"}
@@ -63,6 +64,26 @@ class FreshdeskSource(ApiSource):
             requester_id="requester_id",
             tags="tags",
             deleted="deleted",
+        )
+
+    @cached_property
+    def writing(self) -> Writing:
+        said = Listing(
+            path="/api/v2/tickets/{id}/conversations", params={"per_page": "{size}", "page": "{page}"}, paging="page"
+        )
+        fields = ("queue", "assignee", "priority", "tags")
+        return Writing(
+            read=Reading(path="/api/v2/tickets/{id}"),
+            notes=Notes(listing=said, text="body_text", only={"private": True}),
+            replies=Notes(listing=said, text="body_text", only={"private": False, "incoming": False}),
+            steps=(
+                Step(method="PUT", path="/api/v2/tickets/{id}", body="{fields}", carries=fields, repeatable=True),
+                Step(path="/api/v2/tickets/{id}/reply", body={"body": "{reply}"}, carries=("reply",)),
+                Step(path="/api/v2/tickets/{id}/notes", body={"body": "{note}", "private": True}, carries=("note",)),
+            ),
+            numbers=True,
+            assignee="responder_id",
+            markup="html",
         )
 
     @cached_property

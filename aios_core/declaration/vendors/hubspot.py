@@ -2,6 +2,7 @@
 
 Source: the vendor's CRM API version 3. A search is sorted, gives 100 a page and 10,000 a question; it does not say what an object is associated with.
 What was archived is a list of its own, without times, read whole.
+Notes are objects of their own, associated with a ticket. Tickets have no tags: map `tags` to a text property. The CRM's API sends customers nothing.
 """
 
 from collections.abc import Sequence
@@ -12,14 +13,24 @@ from pydantic import Field
 
 from aios_core.declaration.listing import Auth, BearerAuth, Listing
 from aios_core.declaration.source_base import ApiSource, Mapping, place
+from aios_core.declaration.writing import Call, Notes, Reading, Several, Step, Writing
 
 OBJECTS = Literal["tickets", "contacts", "companies"]
 CHANGED = {"tickets": "hs_lastmodifieddate", "contacts": "lastmodifieddate", "companies": "hs_lastmodifieddate"}
 OWN = {
-    "tickets": ("subject", "content", "hs_pipeline_stage", "hs_ticket_priority", "source_type", "createdate"),
+    "tickets": (
+        "subject",
+        "content",
+        "hs_pipeline_stage",
+        "hs_ticket_priority",
+        "source_type",
+        "hubspot_owner_id",
+        "createdate",
+    ),
     "contacts": ("email", "phone", "createdate"),
     "companies": ("name", "domain", "phone", "createdate"),
 }
+NOTE_TO_TICKET = 228  # the vendor's own type of association
 PRIORITIES = {"LOW": "low", "MEDIUM": "normal", "HIGH": "high", "URGENT": "urgent"}
 
 
@@ -72,6 +83,54 @@ class HubspotSource(ApiSource):
         )
         return {self.provides: (search, *((gone,) if self.archived else ()))}
 
+    @cached_property
+    def writing(self) -> Writing | None:
+        if self.kind != "tickets":
+            return None
+        tickets, note = "/crm/v3/objects/tickets", {"hs_timestamp": "{now}", "hs_note_body": "{note}"}
+        kind = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": NOTE_TO_TICKET}
+        told = Listing(
+            path=f"{tickets}/{{id}}/associations/notes",
+            params={"limit": "{size}", "after": "{token}"},
+            items="results",
+            paging="token",
+            following="paging.next.after",
+            size=500,
+        )
+        texts = Call(
+            method="POST",
+            path="/crm/v3/objects/notes/batch/read",
+            body={"properties": ["hs_note_body"], "inputs": [{"id": "{each}"}]},
+            answer="results",
+        )
+        return Writing(
+            read=Reading(
+                method="POST",
+                path=f"{tickets}/batch/read",
+                body={"properties": [*self._properties], "inputs": ["{each}"]},
+                several=Several(most=100, each={"id": "{id}"}, items="results"),
+            ),
+            notes=Notes(listing=told, texts=texts, text="properties.hs_note_body"),
+            steps=(
+                Step(
+                    path=f"{tickets}/batch/update",
+                    body={"inputs": ["{each}"]},
+                    several=Several(most=100, each={"id": "{id}", "properties": "{fields}"}, items="results"),
+                    carries=("queue", "assignee", "priority", "tags"),
+                    repeatable=True,
+                ),
+                Step(
+                    path="/crm/v3/objects/notes",
+                    body={"properties": note, "associations": [{"to": {"id": "{id}"}, "types": [kind]}]},
+                    carries=("note",),
+                ),
+            ),
+            root="properties.",
+            assignee="properties.hubspot_owner_id",
+            joined=";",
+            markup="html",
+        )
+
     @property
     def _properties(self) -> tuple[str, ...]:
         """Those that any object of this kind has, and those that the declaration names."""
@@ -84,8 +143,13 @@ class HubspotSource(ApiSource):
 
     @property
     def allowed(self) -> tuple[int, float]:
-        """What a private app may ask; searches have a limit of their own, 5 a second, which is the lower one."""
-        return (self.requests_a_minute, 60.0) if self.requests_a_minute is not None else (5, 1.0)
+        """What a private app may ask, in the vendor's smallest plan."""
+        return (self.requests_a_minute, 60.0) if self.requests_a_minute is not None else (100, 10.0)
+
+    @property
+    def allowed_at(self) -> dict[str, tuple[int, float]]:
+        """Searches: 5 a second, whatever the plan."""
+        return {"/search": (5, 1.0)}
 
     @property
     def usual(self) -> Mapping:

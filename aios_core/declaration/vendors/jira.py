@@ -1,7 +1,8 @@
 """Jira Service Management: requests of a project, by JQL.
 
 Source: the vendor's REST API version 3 (`/search/jql`). JQL knows minutes only and reads them in the time zone of the account that asks: give that account
-UTC. Descriptions are asked for as rendered HTML, since the API's own document format has no plain text.
+UTC. Descriptions are asked for as rendered HTML, since the API's own document format has no plain text. Comments go by the service desk's API, which alone
+says for sure whether a customer sees them. A queue there is a search over fields: map `queue` to a field that it searches for.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from pydantic import Field
 
 from aios_core.declaration.listing import Auth, BasicAuth, Listing
 from aios_core.declaration.source_base import ApiSource, Mapping, place
+from aios_core.declaration.writing import Notes, Reading, Step, Writing
 
 # of the three categories that every status of every workflow belongs to
 CATEGORIES = {"new": "new", "indeterminate": "open", "done": "solved", "undefined": "open"}
@@ -55,6 +57,11 @@ class JiraSource(ApiSource):
         return BasicAuth(kind="basic", username=self.email, password=self.token)
 
     @property
+    def actions_a_ticket(self) -> tuple[int, float]:
+        """20 writes to an issue in two seconds; an action is three at most."""
+        return (6, 2.0)
+
+    @property
     def usual(self) -> Mapping:
         return place(
             subject="fields.summary",
@@ -66,4 +73,35 @@ class JiraSource(ApiSource):
             priority={"field": "fields.priority.name", "values": PRIORITIES},
             requester_id="fields.reporter.accountId",
             tags="fields.labels",
+        )
+
+    @cached_property
+    def writing(self) -> Writing:
+        comments = "/rest/servicedeskapi/request/{id}/comment"
+        said = Listing(
+            path=comments,
+            params={"public": "true", "internal": "true", "start": "{offset}", "limit": "{size}"},
+            items="values",
+            paging="offset",
+            last="isLastPage",
+            size=50,
+        )
+        change = Step(
+            method="PUT",
+            path="/rest/api/3/issue/{id}",
+            body={"fields": "{fields}", "update": {"labels": [{"add": "{tag}"}]}},
+            carries=("queue", "assignee", "priority", "tags"),
+            repeatable=True,
+        )
+        return Writing(
+            read=Reading(path="/rest/api/3/issue/{id}", params={"expand": "renderedFields"}),
+            notes=Notes(listing=said, text="body", only={"public": False}),
+            replies=Notes(listing=said, text="body", only={"public": True}),
+            steps=(
+                change,
+                Step(path=comments, body={"body": "{reply}", "public": True}, carries=("reply",)),
+                Step(path=comments, body={"body": "{note}", "public": False}, carries=("note",)),
+            ),
+            root="fields.",
+            assignee="fields.assignee.accountId",
         )

@@ -2,6 +2,8 @@
 
 Source: the vendor's Table API reference. Rows are asked for by an encoded query, which sorts them too; times are written in UTC without saying so.
 Rows that were deleted are not listed: a Business Rule may post them to our webhook, or they are closed first, as the vendor advises.
+All of an action is one request, so it is there as a whole or not at all. `priority` is computed from impact and urgency, which are written instead; labels
+(`sys_tags`) can't be set by this API: map `tags` to a text field of the table.
 """
 
 from collections.abc import Sequence
@@ -12,9 +14,17 @@ from pydantic import Field
 
 from aios_core.declaration.listing import Auth, BasicAuth, Listing, OAuth
 from aios_core.declaration.source_base import ApiSource, Mapping, place
+from aios_core.declaration.writing import Notes, Reading, Step, Writing
 
 STATES = {"1": "new", "2": "open", "3": "pending", "6": "solved", "7": "closed", "8": "closed"}
 PRIORITIES = {"1": "urgent", "2": "high", "3": "normal", "4": "low", "5": "low"}
+# the vendor's own table of which impact and urgency make which priority
+INSTEAD = {
+    "urgent": {"impact": "1", "urgency": "1"},
+    "high": {"impact": "2", "urgency": "1"},
+    "normal": {"impact": "2", "urgency": "2"},
+    "low": {"impact": "2", "urgency": "3"},
+}
 
 
 class ServicenowSource(ApiSource):
@@ -53,6 +63,39 @@ class ServicenowSource(ApiSource):
             channel="contact_type",
             queue="assignment_group",
             requester_id="caller_id",
+        )
+
+    @cached_property
+    def writing(self) -> Writing:
+        row = f"/api/now/table/{self.table}/{{id}}"
+        # journal fields are empty in a row but for their display value, which holds all of their entries
+        journal = Listing(
+            path=f"/api/now/table/{self.table}",
+            params={
+                "sysparm_query": "sys_id={id}",
+                "sysparm_fields": "sys_id,work_notes,comments",
+                "sysparm_display_value": "true",
+                "sysparm_limit": 1,
+            },
+            items="result",
+            id="sys_id",
+        )
+        plain = {"sysparm_exclude_reference_link": "true"}
+        change = Step(
+            method="PATCH",
+            path=row,
+            params=plain,
+            body={"*": "{fields}", "comments": "{reply}", "work_notes": "{note}"},
+            carries=("queue", "assignee", "priority", "tags", "reply", "note"),
+        )
+        return Writing(
+            read=Reading(path=row, params=plain, answer="result"),
+            notes=Notes(listing=journal, text="work_notes"),
+            replies=Notes(listing=journal, text="comments"),
+            steps=(change,),
+            assignee="assigned_to",
+            joined=",",
+            instead={"priority": INSTEAD},
         )
 
     @cached_property

@@ -1,6 +1,6 @@
 """A JSON API as a connector: its lists one after the other, under one cursor.
 
-What belongs here: joining lists, cursors and HTTP. What does not: reading a list (`reading.py`).
+What belongs here: joining lists, cursors and HTTP. What does not: reading a list (`reading.py`), writing to it (`writer.py`).
 """
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from aios_core.declaration.listing import Listing
+from aios_core.declaration.source_base import ApiSource
+from aios_core.declaration.writing import Writing
 from aios_core.errors import PermanentError
-from resources.connectors.base import Page, WriteResult, ahead, read_only
-from resources.connectors.http import HttpClient
+from resources.connectors.base import Page, WriteResult, ahead, read_only, rounds
+from resources.connectors.http import Answer, HttpClient
 from resources.connectors.json_api import reading
 from resources.connectors.json_api.asking import Asked, Place, items_of, request_for
+from resources.connectors.json_api.filling import Request
+from resources.connectors.json_api.writer import Writer
 
 if TYPE_CHECKING:
     from aios_core.decisions.actions import OutboxAction
@@ -25,9 +29,19 @@ class JsonApiConnector:
     """The lists of each object; `start` is the first day whose changes are read."""
 
     def __init__(
-        self, *, name: str, http: HttpClient, listings: Mapping[str, Sequence[Listing]], start: date | None = None
+        self,
+        *,
+        name: str,
+        http: HttpClient,
+        listings: Mapping[str, Sequence[Listing]],
+        start: date | None = None,
+        source: ApiSource | None = None,
+        writing: Writing | None = None,
     ) -> None:
         self.objects: tuple[str, ...] = tuple(listings)
+        self._writer = None
+        if source is not None and writing is not None:
+            self._writer = Writer(source, writing, ask=self._send, now=lambda: datetime.now(UTC))
         self._name, self._http, self._listings = name, http, listings
         self._start = reading.BEGINNING if start is None else datetime.combine(start, day_time(), tzinfo=UTC)
 
@@ -38,7 +52,13 @@ class JsonApiConnector:
         return ahead(self._pages(object, cursor))
 
     def write(self, actions: "Sequence[OutboxAction]") -> list[WriteResult]:
-        return read_only(self._name, actions)
+        """One result an action. Several actions on one ticket are written one after the other, in their order."""
+        if self._writer is None:
+            return read_only(self._name, actions)
+        results: dict[int, WriteResult] = {}
+        for places in rounds([a.external_id for a in actions]):
+            results |= dict(zip(places, self._writer.write([actions[i] for i in places]), strict=True))
+        return [results[i] for i in range(len(actions))]
 
     def check(self) -> str:
         """That each list can be read, by asking for the newest moments of it."""
@@ -61,6 +81,11 @@ class JsonApiConnector:
                 page = reading.page(object, found, cursor=_dumped(newest))
                 last = found.done and number == len(listings) - 1
                 yield page if last or not found.done else _not_last(page)
+
+    def _send(self, request: Request, *, repeatable: bool) -> Answer:
+        return self._http.exchange(
+            request.method, request.path, params=request.params or None, json=request.body, repeatable=repeatable
+        )
 
     def _ask(self, asked: Asked) -> tuple[Any, Mapping[str, str]]:
         answer = self._http.exchange(asked.method, asked.path, params=asked.params or None, json=asked.body)

@@ -64,3 +64,14 @@ def test_a_reviewers_verdict_assigns_the_ticket_to_the_queue_they_chose() -> Non
     assert (action.kind, action.external_id, action.payload["queue"]) == ("assign", "7", "fraud")
     assert action.payload["comment"] == "ada chose fraud in review: stolen card"
     assert (action.idempotency_key, action.case_id) == ("k1:verdict", "k1")
+
+
+def test_an_assignment_sets_what_is_declared_for_its_queue_and_a_note_does_not() -> None:
+    declared = automation(
+        actions={"source": "helpdesk", "people": {"billing": "300003"}, "priorities": {"billing": "urgent"}}
+    )
+    [action] = actions_for(decision(), declared)
+    assert (action.payload["assignee"], action.payload["priority"], action.moves_to) == ("300003", "urgent", "billing")
+    [noted] = actions_for(decision("draft"), declared)
+    assert not {"assignee", "priority"} & noted.payload.keys()
+    assert noted.moves_to is None

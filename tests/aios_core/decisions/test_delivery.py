@@ -46,3 +46,9 @@ def test_pauses_double_and_are_spread() -> None:
     assert all(b > a for a, b in pairwise(pauses))
     assert len({backoff(3, key=str(k)) for k in range(50)}) > 40
     assert backoff(1, key="k") <= timedelta(seconds=30)
+
+
+def test_what_was_not_tried_waits_without_using_up_an_attempt() -> None:
+    settled = settle("later", "left alone", attempts=2, max_attempts=3, idempotency_key="k", now=NOW)
+    assert (settled.state, settled.attempts, settled.error) == ("pending", 2, "left alone")
+    assert NOW < settled.next_attempt_at <= NOW + FIRST_PAUSE

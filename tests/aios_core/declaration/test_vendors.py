@@ -193,3 +193,23 @@ def _described(file: Path) -> Any:
     if file.suffix == ".json":
         return json.loads(file.read_text())
     return yaml.load(file.read_text(), Loader)
+
+
+def test_what_a_vendor_can_not_show_is_refused_when_the_automation_is_loaded() -> None:
+    from aios_core.automation import Automation
+
+    facts: dict[str, Any] = {"name": "desk", "start_date": "2026-01-01", "queues": [{"name": "a"}, {"name": "b"}]}
+    intercom = {"connector": "intercom", **VENDORS["intercom"], "admin": "12"}
+
+    def load(**actions: Any) -> Automation:
+        return Automation.model_validate(
+            facts | {"sources": {"desk": intercom}, "actions": {"source": "desk", **actions}}
+        )
+
+    assert load(people={"a": "7"}).actions.people == {"a": "7"}
+    with pytest.raises(ValueError, match=r"actions\.priorities: this can't be written to desk"):
+        load(priorities={"a": "high"})
+    with pytest.raises(ValueError, match=r"actions\.people: no queue is called `c`"):
+        load(people={"c": "7"})
+    with pytest.raises(ValueError, match=r"actions\.public_reply: a reply is a verified draft"):
+        load(public_reply=True)

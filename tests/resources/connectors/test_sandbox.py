@@ -5,22 +5,26 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 
 from aios_core.automation import Automation
 from aios_core.errors import DeclarationError, RetryableError
+from aios_core.webhooks.schemes import Delivery
 from resources.breakers import BreakerOpen
 from resources.canonical import CanonicalStore
 from resources.connectors import looking
-from resources.connectors.base import Connector
+from resources.connectors.base import Connector, Hinted
 from resources.connectors.factory import open_connector, shared
 from resources.database import Database
 from resources.landing import LandingStore, Pulled, pull
+from resources.webhooks import WebhookStore
 from tests.resources.connectors.fakes import action
 from tests.resources.ingesting import rows
 
@@ -85,8 +89,9 @@ class Sandbox:
 
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    arguments = "--port 0 --tickets 300 --history 600 --until 2026-03-10T12:00:00Z --frozen-clock --no-recent-guard"
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    guard = getattr(request, "param", "--no-recent-guard")
+    arguments = f"--port 0 --tickets 300 --history 600 --until 2026-03-10T12:00:00Z --frozen-clock {guard}"
     child = subprocess.Popen(
         [sys.executable, "-m", "sandbox", "serve", *arguments.split()], stdout=subprocess.PIPE, text=True, cwd=PROJECT
     )
@@ -244,3 +249,37 @@ def test_a_vendor_that_does_not_answer_is_left_alone_by_every_process(sandbox: S
     with pytest.raises(BreakerOpen, match="is left alone for"):
         read()
     assert sandbox.control("state")["faults"]["injected"]["5xx"] == asked, "it was not asked again"
+
+
+@pytest.mark.parametrize("sandbox", [""], indirect=True)
+def test_a_ticket_that_we_are_told_of_is_known_before_the_export_shows_it(sandbox: Sandbox, database: Database) -> None:
+    sandbox.control("clock", {"advance_hours": 1})
+    sandbox.pull(database, "helpdesk")
+    auth = ("agent@example.com/token", "sandbox-token")
+    ticket = {"subject": "New", "comment": {"body": "It fails."}}
+    made = httpx.post(f"{sandbox.url}/api/v2/tickets.json", json={"ticket": ticket}, auth=auth).json()["ticket"]
+    told = orjson.dumps({"type": "zen:event-type:ticket.created", "detail": {"id": str(made["id"])}})
+    store, now = WebhookStore(database), datetime(2026, 3, 10, 12, tzinfo=UTC)
+    for number, body in enumerate((told, b'{"detail": []}', b'{"detail": {"id": "999"}}')):
+        delivery = Delivery(delivery_id=str(number), sent_at=None, payload={})
+        store.take(delivery, automation="desk", source="helpdesk", body=body, now=now)
+
+    def pulled(*, hinted: bool) -> set[str]:
+        connector = sandbox.connector("helpdesk")
+        assert isinstance(connector, Hinted)
+        if hinted:
+            connector.hint(store.told_of(automation="desk", source="helpdesk", path="detail.id"))
+        pull(connector, LandingStore(database), automation="desk", source="helpdesk")
+        connector.close()
+        CanonicalStore(database).catch_up(automation=sandbox.automation, sources=["helpdesk"])
+        return {i for (i,) in rows(database, "select ticket_id from tickets")}
+
+    assert str(made["id"]) not in pulled(hinted=False), "an export leaves out the last minute"
+    assert str(made["id"]) in pulled(hinted=True)
+    sandbox.control("clock", {"advance_hours": 1})
+    pulled(hinted=True)
+    (found,) = rows(
+        database, "select count(*), count(distinct content_hash) from tickets where ticket_id = %s", str(made["id"])
+    )
+    assert found == (2, 1), "the export brings it too, as what it is already known to say"
+    assert rows(database, "select count(*) from quarantine") == [(0,)]

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from aios_core.declaration.sources import ZendeskSource
 from aios_core.errors import PermanentError
+from resources.connectors.base import rounds
 from resources.connectors.http import SourceDenied
 from resources.connectors.zendesk import ZendeskConnector
-from resources.connectors.zendesk_updates import KEYS_KEPT, rounds
+from resources.connectors.zendesk_updates import KEYS_KEPT
 from tests.resources.connectors.fakes import MARKER, FakeZendesk, action
 
 SOURCE = ZendeskSource(

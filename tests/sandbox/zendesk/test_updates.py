@@ -80,6 +80,14 @@ def finished_job(talk, response) -> dict:
     return done
 
 
+def test_a_world_may_finish_its_jobs_at_once(start) -> None:
+    talk = start(job_seconds=0.0)
+    body = {"tickets": [{"id": talk.untouched()[0]["id"], "group_id": 4001}]}
+    taken = talk.zendesk("PUT", "/tickets/update_many.json", json=body).json()["job_status"]
+    assert taken["status"] == "queued"
+    assert talk.zendesk("GET", f"/job_statuses/{taken['id']}.json").json()["job_status"]["status"] == "completed"
+
+
 def test_update_many_changes_each_ticket_in_its_own_way_and_says_what_became_of_it(talk) -> None:
     new = talk.untouched()
     first, second = new[0]["id"], new[1]["id"]
