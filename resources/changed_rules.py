@@ -44,8 +44,9 @@ class ChangedRules:
         """
         found: list[Doubted] = []
         named: set[Kind] = set()
-        kinds = _kinds(features)
-        for incident in self._pauses(since=now - timedelta(days=self._automation.model.training.window_days)):
+        pauses = list(self._pauses(since=now - timedelta(days=self._automation.model.training.window_days)))
+        kinds = _kinds(features) if pauses else []
+        for incident in pauses:
             answers = self._answers(incident, labelled, features, kinds)
             if answers is None:
                 found.append(Doubted(incident_id=incident.incident_id, places=(), why_not=GONE))

@@ -16,6 +16,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from aios_core.errors import PermanentError
+from aios_core.monitoring.changed import queues_of
 from aios_core.monitoring.drift import Drift
 from aios_core.monitoring.evidence import DriftDay
 from aios_core.monitoring.reference import Window
@@ -60,7 +61,8 @@ class MonitorDay:
 
     def as_drift_day(self) -> DriftDay:
         """What the judge reads of it."""
-        return DriftDay(day=self.day, share=self.share, flagged=self.flagged)
+        queues = queues_of((self.explained or {}).get("changed", ())) if self.flagged else ()
+        return DriftDay(day=self.day, share=self.share, flagged=self.flagged, queues=queues)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ A pause says that settled tickets contradict the champion and that the last good
 model. The training window then holds weeks of the old rule beside some days of the new one, and what is learnt from both is right
 about neither. Older labels have to go, but only those that the change concerns: what else was learnt still holds.
 
-So the kinds of tickets are looked for in which the version was wrong more often than it promised: all tickets, those of one answer,
-and those of one value of a category (a customer's segment, a channel). The kind and the day that explain most come first: of all
-splits the one under which what happened is likeliest, the errors of a kind since a day being Poisson around what was promised.
-Its tickets are then set aside, and the rest is looked through again, until what is left may be chance.
+So the kinds of tickets are looked for in which the version was wrong more often than it promised: those of one answer, and those of
+one value of a category (a customer's segment, a channel). The kind and the day come first that stand out most of all tickets since that
+day, errors being Poisson around what was promised. Its tickets are then set aside, and the rest is looked through again, until
+what is left may be chance. Where tickets are off and no kind stands out, all of them changed.
 
 A label of such a kind is outdated where its ticket came before that day. What a reviewer has said since is not.
 """
@@ -97,6 +97,7 @@ def _before(found: ChangedKind, label: Known) -> bool:
 
 
 def _best(answers: Sequence[Answer], limits: Monitoring, forgiven: float) -> ChangedKind | None:
+    """The kind that stands out most of the tickets of its days; all tickets where they are off and none stands out."""
     days: defaultdict[Kind, defaultdict[date, list[float]]] = defaultdict(lambda: defaultdict(lambda: [0, 0, 0.0]))
     for answer in answers:
         expected = 1 - answer.promised + forgiven
@@ -106,9 +107,16 @@ def _best(answers: Sequence[Answer], limits: Monitoring, forgiven: float) -> Cha
             sums[1] += not answer.right
             sums[2] += expected
     splits = [split for kind, by_day in days.items() for split in _splits(kind, by_day)]
-    off = [split for split in splits if _off(split, limits, of=len(splits))]
-    # of equal ones the first by name, so that the order of rows makes no difference
-    return min(off, key=lambda s: (-_gain(s), s.kind, s.since), default=None)
+    whole = {split.since: split for split in splits if split.kind == ALL}
+    since: dict[Kind, ChangedKind] = {}
+    # of equal ones the first by name and day, so that the order of rows makes no difference
+    for split in sorted(splits, key=lambda s: (s.kind, -_gain(s.wrong, s.expected), s.since)):
+        if split.kind not in since and _off(split, limits, of=len(splits)):
+            since[split.kind] = split
+    contrasts = {split.kind: _contrast(split, whole[split.since]) for split in since.values() if split.kind != ALL}
+    best = min(contrasts, key=lambda kind: (-contrasts[kind], kind), default=ALL)
+    stands_out = best != ALL and contrasts[best] >= math.log(len(splits) / CHANCE)
+    return since.get(best if stands_out else ALL)
 
 
 def _splits(kind: Kind, by_day: Mapping[date, Sequence[float]]) -> list[ChangedKind]:
@@ -130,6 +138,15 @@ def _off(split: ChangedKind, limits: Monitoring, *, of: int) -> bool:
     return float(pdtrc(split.wrong - 1, max(split.expected, 1e-9))) < CHANCE / of
 
 
-def _gain(split: ChangedKind) -> float:
-    """Log likelihood of so many wrong ones at their own rate, above that at the promised one (Poisson)."""
-    return split.wrong * math.log(split.wrong / max(split.expected, 1e-9)) - (split.wrong - split.expected)
+def _contrast(split: ChangedKind, whole: ChangedKind) -> float:
+    """Log likelihood of a rate of its own for the kind, and one for the rest of the same days, above that of one for both (Poisson)."""
+    rest_wrong, rest_expected = whole.wrong - split.wrong, whole.expected - split.expected
+    if split.wrong * rest_expected <= rest_wrong * split.expected:
+        return 0.0  # the rest is at least as bad
+    own, rest = _gain(split.wrong, split.expected), _gain(rest_wrong, rest_expected)
+    return own + rest - _gain(whole.wrong, whole.expected)
+
+
+def _gain(wrong: int, expected: float) -> float:
+    """Log likelihood of so many at their own rate, above that at the promised one (Poisson)."""
+    return (wrong * math.log(wrong / max(expected, 1e-9)) if wrong else 0.0) - (wrong - expected)

@@ -10,9 +10,9 @@ pairs of queues in which outcomes contradict the probabilities.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -67,6 +67,13 @@ def what_changed(
         *_words(reference, current),
         *(_outcomes(concept) if concept is not None else ()),
     )
+
+
+def queues_of(causes: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Predicted queues to which the tickets with other inputs went, of causes as a monitored day keeps them."""
+    start = f"{_shown('queue')}: "
+    inputs = (c["name"] for c in causes if (c["kind"], c["what"]) == ("feature", "segment"))
+    return tuple(sorted({name.removeprefix(start) for name in inputs if name.startswith(start)}))
 
 
 def _columns(drifted: Sequence[str], columns: Mapping[str, ColumnDrift]) -> Iterator[Cause]:

@@ -159,8 +159,13 @@ def measure_window(
 ) -> Drift:
     """Compare a window with a version's reference: inputs, predictions, labels, and outcomes against promises.
 
-    `recent` are the last days with this window among them; it is what a day is asked to persist over.
+    `recent` are the last days with this window among them; it is what a day is asked to persist over. A day of too few rows is looked at
+    together with them.
     """
+    if recent is not None and window.sketch.rows < limits.min_rows <= recent.sketch.rows:
+        result = measure_window(reference, recent, limits=limits, sentinels=sentinels, page=page)
+        told = f"{recent.sketch.rows} rows of the last days together: {result.reason}"
+        return replace(result, rows=window.sketch.rows, reason=told)
     shares = found = None
     if window.settled is not None:
         settled = window.settled

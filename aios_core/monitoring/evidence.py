@@ -86,6 +86,7 @@ class DriftDay:
     day: date
     share: float | None
     flagged: bool
+    queues: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

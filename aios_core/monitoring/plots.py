@@ -11,10 +11,11 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec
 
 import numpy as np
 
@@ -35,6 +36,7 @@ NOTHING = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNgYAAAAAMAASsJTYQAAAAASUVORK5CYII="
 )
 _drawing = True
+P = ParamSpec("P")
 
 
 @contextmanager
@@ -53,12 +55,23 @@ def drawing() -> bool:
     return _drawing
 
 
+def _drawn(draw: Callable[P, bytes]) -> Callable[P, bytes]:
+    """A picture, or while nothing is drawn the smallest one: what a figure is made of takes as long as drawing it."""
+
+    @wraps(draw)
+    def drawn(*args: P.args, **settings: P.kwargs) -> bytes:
+        return draw(*args, **settings) if _drawing else NOTHING
+
+    return drawn
+
+
 def plot_markdown(png: bytes, alt: str) -> str:
     """The picture inside a line of Markdown, as the Dagster UI shows it."""
     text = alt.replace("[", "(").replace("]", ")").replace("\n", " ")
     return f"![{text}](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
+@_drawn
 def drift_over_time(
     days: Sequence[tuple[date, Mapping[str, float]]], *, limit: float, flagged: Sequence[date] = ()
 ) -> bytes:
@@ -88,6 +101,7 @@ def drift_over_time(
     return _png(figure)
 
 
+@_drawn
 def confidence_histogram(
     confidence: Sequence[float], *, automate: float | None = None, draft: float | None = None
 ) -> bytes:
@@ -105,6 +119,7 @@ def confidence_histogram(
     return _png(figure)
 
 
+@_drawn
 def confusion(queues: Sequence[str], counts: Sequence[Sequence[int]]) -> bytes:
     """Where tickets belong (rows) against where the model sent them (columns), as shares of the row."""
     cells = np.asarray(counts, dtype=np.float64).reshape(len(queues), len(queues))
@@ -128,6 +143,7 @@ def confusion(queues: Sequence[str], counts: Sequence[Sequence[int]]) -> bytes:
     return _png(figure)
 
 
+@_drawn
 def value_over_time(days: Sequence[DayValue], *, currency: str) -> bytes:
     """Net value a day as bars, the share automated as a line on the right."""
     figure, axes = _figure()
@@ -150,6 +166,7 @@ def value_over_time(days: Sequence[DayValue], *, currency: str) -> bytes:
     return _png(figure)
 
 
+@_drawn
 def reliability(table: Mapping[str, Sequence[float]]) -> bytes:
     """Mean confidence against accuracy of equally filled bins (`Performance.reliability`); on the diagonal both agree."""
     figure, axes = _figure()
@@ -162,6 +179,7 @@ def reliability(table: Mapping[str, Sequence[float]]) -> bytes:
     return _png(figure)
 
 
+@_drawn
 def estimated_over_time(days: Sequence[tuple[date, Estimate, float | None]]) -> bytes:
     """Estimated accuracy with its interval, and what turned out where tickets are settled."""
     figure, axes = _figure()
@@ -187,6 +205,7 @@ def estimated_over_time(days: Sequence[tuple[date, Estimate, float | None]]) -> 
     return _png(figure)
 
 
+@_drawn
 def estimate_error_over_time(days: Sequence[tuple[date, float, int]]) -> bytes:
     """Estimated less realised accuracy of each day's settled tickets; a larger mark has more of them, and above 0 the estimate was
     too good.
@@ -203,6 +222,7 @@ def estimate_error_over_time(days: Sequence[tuple[date, float, int]]) -> bytes:
     return _png(figure)
 
 
+@_drawn
 def alerts_by_day(days: Sequence[date], counts: Mapping[str, Sequence[int]]) -> bytes:
     """How many alerts fired on each day, stacked by severity."""
     figure, axes = _figure()
@@ -262,8 +282,6 @@ def _short(name: str) -> str:
 
 def _png(figure: Any) -> bytes:
     """The figure with a small palette. Raises MonitorError above 40 kB: it would stay in the event log for good."""
-    if not _drawing:
-        return NOTHING
     from PIL import Image
 
     raw = io.BytesIO()

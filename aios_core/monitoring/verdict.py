@@ -25,8 +25,9 @@ The reasoning, in the order it is gone through:
 
 *Proven unfit* means: the upper end of Wilson's one-sided 95 % interval lies below `min_accuracy`, for all settled tickets
 or for those that were automated; the latter may be held to more by `max_automated_errors`. A single queue must prove it by the
-exact binomial test at 5 % divided by the number of queues looked at, on twice as many tickets as another part of the window: the
+exact binomial test at 5 % divided by the number of queues, on twice as many tickets as another part of the window: the
 judge would find a bad one by looking at many, and a world that changed everywhere shows first in the queue with the worst luck.
+A queue into which drifted inputs went is not looked for, but named beforehand: it is judged at 5 % alone.
 Where the whole is proven unfit and no queue can be named, everything is held. A point estimate below the limit is never enough:
 fifty outcomes scatter by six points.
 
@@ -174,12 +175,19 @@ def enough_of_queue(limits: Monitoring) -> int:
 
 def _unfit_queues(evidence: Evidence, champion: ModelQuality, limits: Monitoring) -> dict[str, Tally]:
     """Predicted queues proven unfit, over all settled tickets or over the automated ones, each with its tally."""
-    found = _proven(evidence.automated_by_queue, limits, automated=True)
-    return dict(sorted((found | _proven(champion.by_queue, limits, automated=False)).items()))
+    named = frozenset(queue for day in evidence.drift if day.flagged for queue in day.queues)
+    found = _proven(evidence.automated_by_queue, limits, automated=True, named=named)
+    return dict(sorted((found | _proven(champion.by_queue, limits, automated=False, named=named)).items()))
 
 
-def _proven(by_queue: Mapping[str, Tally], limits: Monitoring, *, automated: bool) -> dict[str, Tally]:
-    """One queue alone is the whole, and nothing is looked for; of several, each has to stand out of all of them."""
+def _proven(
+    by_queue: Mapping[str, Tally], limits: Monitoring, *, automated: bool, named: frozenset[str]
+) -> dict[str, Tally]:
+    """One queue alone is the whole, and nothing is looked for; of several, each has to stand out of all of them.
+
+    But for those `named` beforehand, by inputs and not by outcomes. Queues of too few tickets count among all: each is looked at once it
+    has enough.
+    """
     if len(by_queue) == 1:
         return {
             queue: tally
@@ -188,8 +196,12 @@ def _proven(by_queue: Mapping[str, Tally], limits: Monitoring, *, automated: boo
         }
     asked = _asked_of_automated(limits) if automated else limits.min_accuracy
     looked = {queue: tally for queue, tally in by_queue.items() if tally.rows >= enough_of_queue(limits)}
-    chance = (1 - CONFIDENCE) / max(len(looked), 1)
-    return {queue: tally for queue, tally in looked.items() if so_few(tally.correct, tally.rows, share=asked) <= chance}
+    chance = 1 - CONFIDENCE
+    return {
+        queue: tally
+        for queue, tally in looked.items()
+        if so_few(tally.correct, tally.rows, share=asked) <= (chance if queue in named else chance / len(by_queue))
+    }
 
 
 def _rest_is_good(evidence: Evidence, champion: ModelQuality, bad: tuple[str, ...], limits: Monitoring) -> bool:
@@ -261,7 +273,10 @@ def summary(evidence: Evidence) -> dict[str, Any]:
         "disagreements": [asdict(d) for d in evidence.disagreements],
         "automated": _tally_json(evidence.automated),
         "automated_by_queue": {q: _tally_json(t) for q, t in evidence.automated_by_queue.items()},
-        "drift": [{"day": d.day.isoformat(), "share": d.share, "flagged": d.flagged} for d in evidence.drift],
+        "drift": [
+            {"day": d.day.isoformat(), "share": d.share, "flagged": d.flagged, "queues": list(d.queues)}
+            for d in evidence.drift
+        ],
         "rollbacks": evidence.rollbacks,
         "last_rollback_at": None if evidence.last_rollback_at is None else evidence.last_rollback_at.isoformat(),
         "modes": dict(evidence.modes),

@@ -7,7 +7,8 @@ Two models matter: the one that is kept is fitted on every row, and the ones tha
 it may be. The kept model has seen more, so thresholds from the others err on the careful side.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,7 +23,7 @@ from aios_core.scoring.vocabulary import Vocabulary
 from aios_core.scoring.wording import METHOD, BagNovelty
 from aios_core.training.assess import Assessed, FoldScores, assess
 from aios_core.training.calibration import fit_temperature
-from aios_core.training.corpus import Corpus, count_terms, select_terms, weigh
+from aios_core.training.corpus import Corpus, Selection, count_terms, select_terms, weigh
 from aios_core.training.folds import Fold, group_rows, plan_folds
 from aios_core.training.linear import Linear, fit_linear
 from aios_core.training.rows import Labelled, usable_rows
@@ -64,6 +65,15 @@ class _Data:
         return self.labelled.labels
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A fit that goes on: what its rows are read by, and what it will come to (the coefficients, and scikit-learn's own object)."""
+
+    selection: Selection
+    encoding: CustomerEncoding
+    fitted: Future[tuple[Linear, Any]]
+
+
 def fit(
     features: pa.Table,
     labels: Sequence[str | None],
@@ -87,17 +97,20 @@ def _fit_and_score(data: _Data, model: LinearTextModel, spec: Features, say: Pro
     say(f"fitting {len(plan.folds) + 1} times: the newest {plan.newest.score.size:,} rows held back, "
         f"{len(plan.parts)} folds over the older ones, and all rows")  # fmt: skip
     everything = np.arange(data.labels.size)
-    selection, encoding, linear, classifier = _fit_rows(data, everything, model, spec)
-    words = fit_word_model(data.corpus, selection, everything)
-    scored = [_score_fold(data, fold, model, spec) for fold in plan.folds]
+    # the solver lets go of the interpreter: on the other core it fits while the next rows are made ready here
+    with ThreadPoolExecutor(1) as beside:
+        kept = _begin(data, everything, model, spec, beside)
+        words = fit_word_model(data.corpus, kept.selection, everything)
+        scored = list(_scored(data, plan.folds, model, spec, beside))
+        linear, classifier = kept.fitted.result()
     say("calibrating")
     novelty, temperature, (newest, *parts) = _with_novelty(data.labels, scored, words)
     slow = "the classifier stopped before it converged; a smaller `regularization` may help"
     return Fitted(
         model=model,
         features=spec,
-        vocabulary=selection.vocabulary,
-        encoding=encoding,
+        vocabulary=kept.selection.vocabulary,
+        encoding=kept.encoding,
         linear=linear,
         classifier=classifier,
         words=words,
@@ -122,9 +135,8 @@ def _weighted(data: _Data, rows: Ints, vocabulary: Any, encoding: CustomerEncodi
     return weigh(data.corpus, rows, vocabulary, facts)
 
 
-def _fit_rows(
-    data: _Data, rows: Ints, model: LinearTextModel, spec: Features
-) -> tuple[Any, CustomerEncoding, Linear, Any]:
+def _begin(data: _Data, rows: Ints, model: LinearTextModel, spec: Features, beside: Executor) -> _Begun:
+    """Make a fit's rows ready, and leave the fit to `beside`."""
     selection = select_terms(data.corpus, rows, min_df=model.min_df, max_features=model.max_features)
     encoding = fit_encoding(data.features.take(pa.array(rows)), spec)
     if selection.vocabulary.size + encoding.size == 0:
@@ -133,19 +145,37 @@ def _fit_rows(
             "from; lower `model.min_df`, or check the mapping of `subject` and `body`"
         )
     weighted = _weighted(data, rows, selection, encoding)
-    linear, classifier = fit_linear(
-        weighted, data.labels[rows], classes=len(data.labelled.classes), regularization=model.regularization
+    fitted = beside.submit(
+        fit_linear,
+        weighted,
+        data.labels[rows],
+        classes=len(data.labelled.classes),
+        regularization=model.regularization,
     )
-    return selection, encoding, linear, classifier
+    return _Begun(selection, encoding, fitted)
 
 
-def _score_fold(data: _Data, fold: Fold, model: LinearTextModel, spec: Features) -> tuple[FoldScores, Read]:
+def _scored(
+    data: _Data, folds: Sequence[Fold], model: LinearTextModel, spec: Features, beside: Executor
+) -> Iterator[tuple[FoldScores, Read]]:
+    """Fold by fold, each begun before the one before it is waited for: of all at once the rows would not fit into memory."""
+    ahead: tuple[Fold, _Begun] | None = None
+    for fold in folds:
+        begun = _begin(data, fold.train, model, spec, beside)
+        if ahead is not None:
+            yield _score_fold(data, *ahead)
+        ahead = fold, begun
+    if ahead is not None:
+        yield _score_fold(data, *ahead)
+
+
+def _score_fold(data: _Data, fold: Fold, begun: _Begun) -> tuple[FoldScores, Read]:
     """The fold's scores without novelty, and its texts as its own words read them."""
-    selection, encoding, linear, _ = _fit_rows(data, fold.train, model, spec)
-    margins = linear.margins(_weighted(data, fold.score, selection, encoding))
-    words = fit_word_model(data.corpus, selection, fold.train)
-    read = read_texts([data.texts[row] for row in fold.score], selection.vocabulary, words)
-    return FoldScores(rows=fold.score, margins=margins, unseen_share=read.unseen_share), read
+    weighted = _weighted(data, fold.score, begun.selection, begun.encoding)
+    words = fit_word_model(data.corpus, begun.selection, fold.train)
+    read = read_texts([data.texts[row] for row in fold.score], begun.selection.vocabulary, words)
+    linear, _ = begun.fitted.result()
+    return FoldScores(rows=fold.score, margins=linear.margins(weighted), unseen_share=read.unseen_share), read
 
 
 def _with_novelty(

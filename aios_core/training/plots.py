@@ -6,17 +6,24 @@ What belongs here: drawing it from numbers. What does not: computing them. No py
 import io
 from collections.abc import Mapping, Sequence
 
+from aios_core.monitoring.plots import NOTHING, drawing
+
 INK, BLUE, ORANGE = "#333333", "#0072b2", "#d55e00"  # Okabe and Ito's palette, told apart by colour-blind eyes too
 
 
 def calibration_plot(reliability: Mapping[str, Sequence[float]], curve: Mapping[str, Sequence[float]]) -> bytes:
-    """A PNG: does confidence mean what it says, and how much is automated at which accuracy."""
+    """A PNG: does confidence mean what it says, and how much is automated at which accuracy. In a play nothing is drawn."""
+    if not drawing():
+        return NOTHING
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7.2, 3.2), dpi=80, layout="constrained")
+    figure = Figure(figsize=(7.2, 3.2), dpi=80)
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
+    # fixed margins: a constrained layout draws everything twice
+    left, right = figure.subplots(
+        1, 2, gridspec_kw={"left": 0.08, "right": 0.985, "bottom": 0.15, "top": 0.91, "wspace": 0.22}
+    )
     low = max(0.0, min(*reliability["confidence"], *reliability["accuracy"]) - 0.05)
     left.plot([low, 1], [low, 1], color=INK, linewidth=0.8, linestyle="--", label="perfect")
     left.plot(

@@ -1,6 +1,7 @@
 """Monitored days, incidents and retraining requests in a real Postgres."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
@@ -76,6 +77,9 @@ def test_a_day_comes_back_as_it_was_measured(store):
     assert day.psi == {"queue": 0.3}
     assert day.columns["queue"]["moved"] == [{"level": "fraud", "reference": 0.1, "current": 0.4}]
     assert day.as_drift_day() == DriftDay(day=DAY, share=0.5, flagged=True)
+    went = {"changed": [{"kind": "feature", "what": "segment", "name": "predicted queue: fraud"}]}
+    assert replace(day, explained=went).as_drift_day().queues == ("fraud",)
+    assert replace(day, explained=went, flagged=False).as_drift_day().queues == ()
 
 
 def test_days_of_one_version_under_the_same_cuts_add_up_to_a_window(store):

@@ -44,6 +44,17 @@ def test_the_kind_of_ticket_behind_it_is_named_with_its_first_day_though_others_
     assert found.told.startswith(f"crm_segment business since {CHANGED}: {found.wrong} of {found.rows} wrong")
 
 
+def test_two_kinds_that_changed_on_two_days_are_told_apart():
+    def both(day, kinds):
+        return 0.9 if ("queue", "outage") in kinds and day > CHANGED else business_belongs_elsewhere(day, kinds)
+
+    found = changed_kinds(answers(wrong_if=both), limits=LIMITS)
+    assert {(f.kind, f.since) for f in found} == {
+        (BUSINESS, CHANGED),
+        (("queue", "outage"), CHANGED + timedelta(days=1)),
+    }
+
+
 def test_what_is_wrong_everywhere_is_named_as_all_tickets():
     (found,) = changed_kinds(answers(wrong_if=lambda day, kinds: 0.5 if day >= CHANGED else 0.0), limits=LIMITS)
     assert (found.kind, found.since) == (ALL, CHANGED)

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from aios_core.automation import Monitoring
+from aios_core.monitoring.changed import queues_of
 from aios_core.monitoring.drift import Drift, measure_window
 from aios_core.monitoring.reference import Window
 from aios_core.monitoring.settled import settle
@@ -56,6 +57,7 @@ def test_new_words_are_named_with_the_tickets_that_hold_them(column, value):
     assert int(cause.told.split("%")[0]) > 90
     assert "of the tickets that unseen share gained" in cause.told
     assert cause.reference < 0.2 < 0.9 < cause.current
+    assert queues_of(found.explained()["changed"]) == ((value,) if column == "queue" else ())
 
 
 def test_words_that_everybody_uses_are_blamed_on_nobody():

@@ -282,7 +282,28 @@ def test_outcomes_that_come_late_are_looked_at_as_the_last_days_together():
     found = measure_window(known, fresh, limits=LIMITS, recent=add_windows([*before, fresh]), page=False)
     assert (found.flagged, found.kinds[-1].drifted) == (True, True)
     few = measure_window(
-        known, fresh, limits=Monitoring(min_rows=1_000), recent=add_windows([*before, fresh]), page=False
+        known, fresh, limits=Monitoring(min_rows=2_000), recent=add_windows([*before, fresh]), page=False
     )
     assert (few.share, few.flagged) == (None, True)
     assert "too few rows to say" in few.reason
+
+
+def test_a_day_of_too_few_tickets_is_looked_at_together_with_the_days_before_it():
+    known = trained()
+
+    def window(seed, rows, **change):
+        scored = day(seed, rows, **change)
+        return Window(sketch=sketch(known.cuts, scored), settled=settle(known.cuts, scored))
+
+    def asked(small, *before):
+        recent = add_windows([*before, small])
+        return measure_window(known, small, limits=Monitoring(min_rows=200), recent=recent, page=False)
+
+    calm, elsewhere = window(1, 120), window(2, 120, rule=refunds_are_complaints)
+    alone = asked(calm)
+    assert (alone.share, alone.reason) == (None, "too few rows to say: 120 of 200 needed")
+    together = asked(calm, window(3, 120))
+    assert (together.rows, together.share, together.flagged) == (120, 0.0, False)
+    assert together.reason.startswith("240 rows of the last days together: No drift")
+    changed = asked(elsewhere, window(4, 120, rule=refunds_are_complaints))
+    assert changed.flagged

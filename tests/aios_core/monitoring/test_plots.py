@@ -79,3 +79,15 @@ def test_a_picture_that_is_too_big_for_the_event_log_is_refused(monkeypatch):
     monkeypatch.setattr(plots, "MAX_BYTES", 100)
     with pytest.raises(MonitorError, match="over the 100"):
         PICTURES["reliability"]()
+
+
+def test_while_nothing_is_drawn_no_figure_is_made_and_afterwards_one_is(monkeypatch):
+    made = []
+    figure = plots._figure
+    monkeypatch.setattr(plots, "_figure", lambda *size: made.append(size) or figure(*size))
+    with plots.undrawn():
+        empty = {name: draw() for name, draw in PICTURES.items()}
+    assert set(empty.values()) == {plots.NOTHING}
+    assert not made
+    assert drift(DAYS) != plots.NOTHING
+    assert made

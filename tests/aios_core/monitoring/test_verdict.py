@@ -299,3 +299,19 @@ def test_a_queue_that_stands_out_of_many_is_held_alone():
     bad = [("fraud", "fraud")] * 15 + [("fraud", "billing")] * 10
     held = judge(window(600, last_good=None, automated=[*pairs, *bad]), limits=limits, now=NOW)
     assert held.queues == ("fraud",)
+
+
+def test_a_queue_that_drifted_inputs_went_to_need_not_stand_out_of_all_queues():
+    names = [f"queue_{n}" for n in range(9)]
+    labels = [name for name in names for _ in range(30)] + ["fraud"] * 34
+    truth = [*labels[:-12], *["billing"] * 12]
+
+    def asked(**drift):
+        day = DriftDay(day=NOW.date(), share=0.1, **drift)
+        return judge(evidence_of(truth, champion=(2, labels), drift=[day]), limits=LIMITS, now=NOW)
+
+    assert asked(flagged=True).kind == "none"
+    held = asked(flagged=True, queues=("fraud",))
+    assert (held.kind, held.queues, held.retrain) == ("narrow", ("fraud",), True)
+    assert asked(flagged=True, queues=("queue_1",)).kind == "none"
+    assert asked(flagged=False, queues=("fraud",)).kind == "none"
