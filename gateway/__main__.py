@@ -28,6 +28,7 @@ from gateway.settings import Settings, settings_from
 from resources.database import Database, embedded_url
 
 MOST_WORKERS = 8
+KEPT_SECONDS = 75  # a person reads for longer than the usual 5 seconds, and proxies keep lines for a minute
 ACCEPTED_A_TURN = 16
 SWITCH_SECONDS = (
     0.001  # a version that is being loaded must not hold the interpreter for 5 ms at a time, Python's default
@@ -73,7 +74,12 @@ def serve(settings: Settings, listening: socket.socket) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(settings)
     config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=5, http=protocol(app.state.inference)
+        app,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        timeout_keep_alive=KEPT_SECONDS,
+        http=protocol(app.state.inference),
     )
     # The server hands a signal on once it has closed: without a handler that would end the process before what was
     # opened here (an embedded Postgres, say) is closed too.

@@ -88,14 +88,18 @@ class Person:
         return self.user.username
 
 
-def services(request: Request) -> Services:
+# What asks nobody is `async`: it runs where it is called. FastAPI hands everything else to a thread, and under load each
+# hand-over waits for the threads that are at work.
+
+
+async def services(request: Request) -> Services:
     return request.app.state.services  # type: ignore[no-any-return]
 
 
 Opened = Annotated[Services, Depends(services)]
 
 
-def now(opened: Opened) -> datetime:
+async def now(opened: Opened) -> datetime:
     return opened.clock()
 
 
@@ -112,7 +116,7 @@ def session(request: Request, opened: Opened, at: Now) -> tuple[Session, User] |
 MaybeSession = Annotated[tuple[Session, User] | None, Depends(session)]
 
 
-def person(request: Request, opened: Opened, found: MaybeSession) -> Person:
+async def person(request: Request, opened: Opened, found: MaybeSession) -> Person:
     """Who reads this page. Raises SignInNeeded."""
     if found is None:
         here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -123,7 +127,7 @@ def person(request: Request, opened: Opened, found: MaybeSession) -> Person:
 Reader = Annotated[Person, Depends(person)]
 
 
-def poster(
+async def poster(
     request: Request, opened: Opened, reader: Reader, found: MaybeSession, token: Annotated[str, Form()] = ""
 ) -> Person:
     """Who posts this form, from a page of ours. Raises SignInNeeded, Forbidden."""

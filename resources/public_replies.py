@@ -4,14 +4,16 @@ What belongs here: asking. What does not: Rego (`policy.py`), and what is sent (
 """
 
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from psycopg import Connection
 
 from aios_core.automation import Automation
 from aios_core.decisions.record import parse
 from aios_core.drafting.model import Draft
-from resources.policy import RegoPolicy
+
+if TYPE_CHECKING:
+    from resources.policy import RegoPolicy
 
 KEPT = 16  # compiled policies of a process
 
@@ -37,5 +39,7 @@ def may_be_public(connection: Connection[Any], automation: Automation, *, decisi
 
 
 @lru_cache(KEPT)
-def _policy(text: str) -> RegoPolicy:
+def _policy(text: str) -> "RegoPolicy":
+    from resources.policy import RegoPolicy
+
     return RegoPolicy(text)

@@ -60,11 +60,15 @@ class Reviewer:
     def _ask(
         self, method: str, path: str, fields: dict[str, str] | None = None, *, accept: str = "text/html"
     ) -> tuple[int, str, str]:
-        """(status, where to, body). A console that is gone, or not up again yet, is asked again: the same verdict twice is one."""
+        """(status, where to, body). A console that is gone, or not up again yet, is asked again: the same verdict twice is one.
+
+        A line that was closed while nothing was said on it is opened anew at once, as a browser does.
+        """
         until = time.monotonic() + PATIENCE_SECONDS
         body = None if fields is None else urlencode({"token": self.token, **fields})
         headers = {"Cookie": self.cookie, "Accept": accept, "Content-Type": "application/x-www-form-urlencoded"}
         while True:
+            kept = self._line is not None
             try:
                 self._line = self._line or http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
                 self._line.request(method, path, body=body, headers=headers)
@@ -74,6 +78,8 @@ class Reviewer:
                     return answer.status, urlsplit(answer.headers.get("location") or "").path, text
             except (OSError, http.client.HTTPException):
                 self._line = None
+                if kept:
+                    continue
             if time.monotonic() > until:
                 raise TimeoutError(f"{path}: no answer within {PATIENCE_SECONDS:g} s")
             time.sleep(0.1)

@@ -26,7 +26,7 @@ JSON = "application/json"
 FIELD = "form."
 
 
-def by_script(request: Request) -> bool:
+async def by_script(request: Request) -> bool:
     return request.headers.get("accept") == JSON
 
 
