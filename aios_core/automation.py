@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from aios_core.declaration.base import Cron, Declared, Identifier, Share
+from aios_core.declaration.events import Events
 from aios_core.declaration.source_base import ApiSource
 from aios_core.declaration.sources import Source, ZendeskSource
 
@@ -632,6 +633,7 @@ class Automation(Declared):
     drafts: Drafts | None = Field(None, description="Replies made of those articles; none: none are written")
     agents: Agents | None = Field(None, description="Where an agent may look into a case; none: nowhere")
     alerts: Alerts = Alerts()
+    events: Events = Events()
 
     @model_validator(mode="after")
     def _consistent(self) -> "Automation":

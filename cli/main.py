@@ -19,6 +19,7 @@ from cli import (
     decision,
     draft,
     drill,
+    events,
     incident,
     knowledge,
     ledger,
@@ -92,6 +93,7 @@ app.add_typer(quarantine.app, name="quarantine", help="Input that could not be u
 app.add_typer(
     outbox.app, name="outbox", help="Writes to the helpdesk: what waits, what failed, what a dry run keeps back."
 )
+app.add_typer(events.app, name="events", help="What is told to other systems: how far receivers are, what they refused.")
 app.add_typer(model.app, name="model", help="Model versions, their aliases, promotion and rollback.")
 app.add_typer(
     thresholds.app, name="thresholds", help="Cut-offs for automate and draft: propose, replay on history, accept."

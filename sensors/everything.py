@@ -3,7 +3,7 @@
 import dagster as dg
 
 from resources.declarations import Declared
-from sensors import alerts, arrivals, decided, remedies, retraining, reviews, rollout, schedules, webhooks
+from sensors import alerts, arrivals, decided, events, remedies, retraining, reviews, rollout, schedules, webhooks
 
 
 def build(declared: Declared) -> dg.Definitions:
@@ -11,7 +11,7 @@ def build(declared: Declared) -> dg.Definitions:
         schedules=schedules.build(declared),
         sensors=[
             s
-            for stage in (webhooks, arrivals, reviews, decided, remedies, retraining, rollout, alerts)
+            for stage in (webhooks, arrivals, reviews, decided, remedies, retraining, rollout, alerts, events)
             for s in stage.build(declared)
         ],
     )

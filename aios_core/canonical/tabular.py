@@ -7,11 +7,13 @@ A canonical field without a mapping is taken from the column of the same name wh
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from aios_core.canonical.entities import RESOLVED, Contact, Customer, Ticket
 from aios_core.canonical.values import (
     clean_json,
+    lookup,
     pick,
     to_id,
     to_optional_id,
@@ -23,7 +25,7 @@ from aios_core.canonical.values import (
     translates,
 )
 from aios_core.declaration.source_base import ApiSource
-from aios_core.declaration.sources import FileSource, SqlSource
+from aios_core.declaration.sources import FileSource, KafkaSource, SqlSource
 
 TICKET_FIELDS = frozenset(
     (
@@ -31,8 +33,13 @@ TICKET_FIELDS = frozenset(
         *("channel", "language", "queue", "requester_id", "customer_id", "tags", "deleted"),
     )
 )
+# those that need no more than a translation; times, status and deletion are worked out together
+_AS_THEY_ARE = (
+    *("subject", "body", "priority", "channel", "language", "queue", "requester_id", "customer_id", "tags"),
+)
 CUSTOMER_FIELDS = frozenset({"customer_id", "created_at", "updated_at", "event_time", "known_at"})
-Mapped = FileSource | SqlSource | ApiSource
+TOMBSTONE = "_deleted"  # a topic's message without a value
+Mapped = FileSource | SqlSource | KafkaSource | ApiSource
 _NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", re.ASCII)
 
 
@@ -40,8 +47,12 @@ def id_path(source: Mapped) -> str | None:
     """The column that identifies a row; None: its file and number do."""
     if isinstance(source, ApiSource):
         return source.lists[source.provides][0].id
+    if isinstance(source, KafkaSource):
+        return "_kafka.key" if source.id == "key" else source.id
+    if source.id_column:
+        return source.id_column
     own = source.fields.get("ticket_id" if source.provides == "tickets" else "customer_id")
-    return source.id_column or (own.field if own is not None else None)
+    return own.field if own is not None else None
 
 
 def mapped_columns(source: FileSource) -> dict[str, str]:
@@ -74,15 +85,19 @@ def map_ticket(
     A resolved ticket of a file became true, and known, when it was resolved; any other when it was updated, else created. A row whose
     status is a constant but whose mapped `resolved_at` is empty is not resolved yet.
     """
+    if payload.get(TOMBSTONE) is True and isinstance(source, KafkaSource):
+        return _gone(source_name, payload, correlation_id, landed_at, external_id, version)
     created = _time(source, payload, "created_at") if _said(source, payload, "created_at") else landed_at
     updated = _optional_time(source, payload, "updated_at")
     resolved = _optional_time(source, payload, "resolved_at")
     status = _status(source, payload, resolved)
     finished = resolved if status in RESOLVED else None
-    # an API lists a ticket again when anything of it changes; a file's row says when it was resolved
-    changed = (updated or finished) if isinstance(source, ApiSource) else (finished or updated)
+    # an API lists a ticket again, and a topic has it again, when anything of it changes; a file's row says when it was resolved
+    again = isinstance(source, ApiSource | KafkaSource)
+    changed = (updated or finished) if again else (finished or updated)
     moment = changed or (created if "created_at" in source.fields else None)
-    raw = {n: pick(source.fields, n, payload, n) for n in TICKET_FIELDS}
+    fields = source.fields
+    raw = {n: pick(fields, n, payload, n) for n in _AS_THEY_ARE}
     return Ticket(
         source=source_name,
         ticket_id=_own_id(source, "ticket_id", payload, external_id),
@@ -101,9 +116,26 @@ def map_ticket(
         requester_id=to_optional_id(raw["requester_id"], field="requester_id"),
         customer_id=to_optional_id(raw["customer_id"], field="customer_id"),
         tags=to_tags(raw["tags"]),
-        custom={
-            n: clean_json(pick(source.fields, n, payload), field=n) for n in source.fields if n not in TICKET_FIELDS
-        },
+        custom={n: clean_json(pick(fields, n, payload), field=n) for n in fields if n not in TICKET_FIELDS},
+    )
+
+
+def _gone(
+    source_name: str, payload: Mapping[str, Any], correlation_id: str, landed_at: datetime, external_id: str, version: str
+) -> Ticket:
+    """A ticket of which a topic says only that its key was deleted."""
+    moment = to_optional_time(lookup(payload, "_kafka.time"), field="_kafka.time") or landed_at
+    return Ticket(
+        source=source_name,
+        ticket_id=external_id,
+        version=version,
+        correlation_id=correlation_id,
+        event_time=moment,
+        known_at=moment,
+        created_at=moment,
+        subject="",
+        body="",
+        status="deleted",
     )
 
 
@@ -156,6 +188,12 @@ def map_contact(
     )
 
 
+@cache
+def _is_api(kind: type) -> bool:
+    """Asked of every record: the answer is kept, since pydantic's is slow."""
+    return issubclass(kind, ApiSource)
+
+
 def _own_id(source: Mapped, name: str, payload: Mapping[str, Any], external_id: str) -> str:
     return to_id(pick(source.fields, name, payload), field=name) if name in source.fields else external_id
 
@@ -163,7 +201,7 @@ def _own_id(source: Mapped, name: str, payload: Mapping[str, Any], external_id: 
 def _queue(source: Mapped, value: Any) -> str | None:
     """The automation's name for it; None for a team of a vendor's account that the declaration does not name."""
     queue = to_optional_text(value, field="queue")
-    known = not isinstance(source, ApiSource) or translates(source.fields.get("queue"), queue)
+    known = not _is_api(type(source)) or translates(source.fields.get("queue"), queue)
     return queue if known else None
 
 

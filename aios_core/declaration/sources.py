@@ -109,6 +109,24 @@ class SqlSource(SourceBase):
         return self
 
 
+class KafkaSource(SourceBase):
+    """A Kafka topic of JSON objects; offsets are kept with the rows. `_kafka` has partition, offset, key and time for the mapping.
+
+    A message without a value says that the ticket of its key was deleted. It needs the extra `kafka`.
+    """
+
+    connector: Literal["kafka"]
+    brokers: str = Field(description="`host:port,host:port`; `${VAR}` allowed")
+    topic: str
+    id: str = Field("key", description="Dotted path of a record's id in the message, or `key`: the message's key")
+    start: Literal["beginning", "end"] = Field("beginning", description="Where the first read starts")
+    page_rows: int = Field(1000, ge=1, le=100_000)
+    timeout_seconds: float = Field(30.0, gt=0, description="Brokers that say nothing for so long are not there")
+    settings: dict[str, str] = Field(
+        default_factory=dict, description="librdkafka's settings (security.protocol, sasl.password …); `${VAR}` allowed"
+    )
+
+
 Source = Annotated[
     ZendeskSource
     | SalesforceSource
@@ -120,6 +138,7 @@ Source = Annotated[
     | ServicenowSource
     | FileSource
     | HttpSource
-    | SqlSource,
+    | SqlSource
+    | KafkaSource,
     Field(discriminator="connector"),
 ]

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from aios_core.errors import AiosError
+from aios_core.events.types import VERSION, UnknownEventType, schema_of
 from gateway.dependencies import Opened
 from gateway.metrics import exposition
 
@@ -33,3 +34,12 @@ def metrics(opened: Opened) -> PlainTextResponse:
     """Prometheus text: this process's requests, and what waits in the database."""
     text = opened.requests.exposition() + exposition(opened.views)
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@router.get(f"/events/schemas/{{type_}}/v{VERSION}.json", include_in_schema=False)
+async def event_schema(opened: Opened, type_: str) -> JSONResponse:
+    """The JSON schema of an event's data: where its `dataschema` points to."""
+    try:
+        return JSONResponse(schema_of(type_, console=opened.settings.deployment.gateway_url))
+    except UnknownEventType as error:
+        return JSONResponse({"message": str(error)}, status_code=404)

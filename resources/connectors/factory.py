@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aios_core.declaration.source_base import ApiSource
-from aios_core.declaration.sources import FileSource, SalesforceSource, Source, SqlSource, ZendeskSource
+from aios_core.declaration.sources import FileSource, KafkaSource, SalesforceSource, Source, SqlSource, ZendeskSource
 from aios_core.declaration.writing import Writing
 from aios_core.traffic.quota import Limit
 from resources.connectors.base import Connector
@@ -19,6 +19,7 @@ from resources.connectors.files.connector import FileConnector
 from resources.connectors.http import HttpClient
 from resources.connectors.json_api.auth import opened
 from resources.connectors.json_api.connector import JsonApiConnector
+from resources.connectors.kafka import KafkaConnector
 from resources.connectors.salesforce import SalesforceConnector
 from resources.connectors.sql import SqlConnector
 from resources.connectors.traffic import Quota, SharedTraffic, Traffic
@@ -71,6 +72,9 @@ def open_connector(
             return FileConnector(source, pattern=expand(source.path), folder=folder)
         case SqlSource():
             return SqlConnector(source, url=expand(source.url))
+        case KafkaSource():
+            settings = {name: expand(value) for name, value in source.settings.items()}
+            return KafkaConnector(source, brokers=expand(source.brokers), settings=settings)
         case ApiSource():
             return _json_api(source, expand=expand, start=start, share=traffic, sleep=sleep)
 

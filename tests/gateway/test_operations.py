@@ -42,3 +42,9 @@ def test_static_files_are_served_with_their_type(browser):
     assert browser.get("/static/console.css").headers["content-type"].startswith("text/css")
     assert "javascript" in browser.get("/static/console.js").headers["content-type"]
     assert browser.get("/static/../app.py").status_code == 404
+
+
+def test_the_schema_that_an_event_points_to_is_served_to_everybody(browser):
+    found = browser.get("/events/schemas/decision.recorded/v1.json")
+    assert (found.status_code, found.json()["title"]) == (200, "aios.decision.recorded")
+    assert browser.get("/events/schemas/decision.forgotten/v1.json").status_code == 404

@@ -1,0 +1,1 @@
+"""Events: what happened, told to other systems as CloudEvents. Envelope, signature, types and their schemas; no I/O."""

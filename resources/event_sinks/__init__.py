@@ -1,0 +1,1 @@
+"""Receivers of events: one module a kind."""
