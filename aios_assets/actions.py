@@ -15,7 +15,9 @@ from resources.dagster_resources import ConnectorsResource, DatabaseResource
 from resources.declarations import Declared
 from resources.deployments import deployment
 from resources.dry_run import DryRuns
+from resources.lake import Lake
 from resources.outbox import Delivered, Outbox
+from resources.robots.writer import RobotWriter
 
 COLUMNS = {
     "decision_id": "text",
@@ -84,13 +86,23 @@ def kept_back(declared: Declared, database: DatabaseResource) -> dict[str, Any]:
 
 
 def deliver(declared: Declared, target: str, database: DatabaseResource, connectors: ConnectorsResource) -> Delivered:
-    """Send what is due at the target."""
+    """Send what is due at the target: over its API, or by the declared robot, one action after the other."""
     automation = declared.automation
+    outbox, console = Outbox(database.open()), deployment().gateway_url
+    if automation.actions.robot is not None:
+        writer = RobotWriter(
+            automation.robots[automation.actions.robot],
+            name=automation.actions.robot,
+            automation=automation.name,
+            folder=declared.folder,
+            database=database.open(),
+            lake=Lake(deployment().lake_url),
+        )
+        # a robot takes seconds for an action, and what one action waits for must not hold the rows of the others
+        return outbox.deliver(
+            automation=automation, target=target, connector=writer, now=clock.now(), batch_size=1, console=console
+        )
     with connectors.open(automation.sources[target], automation=automation, folder=declared.folder) as connector:
-        return Outbox(database.open()).deliver(
-            automation=automation,
-            target=target,
-            connector=connector,
-            now=clock.now(),
-            console=deployment().gateway_url,
+        return outbox.deliver(
+            automation=automation, target=target, connector=connector, now=clock.now(), console=console
         )

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from aios_core.declaration.base import Cron, Declared, Identifier, Share
 from aios_core.declaration.events import Events
+from aios_core.declaration.robots import Robot
 from aios_core.declaration.source_base import ApiSource
 from aios_core.declaration.sources import Source, ZendeskSource
 
@@ -304,6 +305,9 @@ class Actions(Declared):
     """
 
     source: Identifier | None = Field(None, description="Where to write; none: nothing is sent")
+    robot: Identifier | None = Field(
+        None, description="One of `robots`, which writes there as a person would; none: the source's API"
+    )
     dry_run: bool = False
     assign: bool = True
     tags: tuple[str, ...] = ("aios",)
@@ -634,6 +638,7 @@ class Automation(Declared):
     agents: Agents | None = Field(None, description="Where an agent may look into a case; none: nowhere")
     alerts: Alerts = Alerts()
     events: Events = Events()
+    robots: dict[Identifier, Robot] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Automation":
@@ -692,6 +697,11 @@ class Automation(Declared):
                 yield f"actions.{where}: no queue is called `{strange[0]}`; there are: {', '.join(queues)}"
         if self.actions.public_reply and self.drafts is None:
             yield "actions.public_reply: a reply is a verified draft; declare `drafts:` too"
+        if self.actions.robot is not None:
+            if self.actions.robot not in self.robots:
+                known = ", ".join(self.robots) or "none"
+                yield f"actions.robot: no robot is called `{self.actions.robot}`; `robots` declares: {known}"
+            return
         target = self.sources.get(self.actions.source or "")
         writing = target.writing if isinstance(target, ApiSource) else None
         settings = {"people": "assignee", "priorities": "priority", "public_reply": "reply"}

@@ -90,14 +90,13 @@ def replay(
     aios events replay 17 18
     aios events replay --all --sink webhook:warehouse
     """
-    from resources import clock
     from resources.events import EventStore
 
     if bool(events) == every:
         raise typer.BadParameter("name events, or say --all")
     name = context.automation(automation).automation.name
     with context.database() as database:
-        count = EventStore(database).replay(name, ids=events or None, sink=sink, now=clock.now())
+        count = EventStore(database).replay(name, ids=events or None, sink=sink, now=context.now())
     if json:
         output.as_json({"again": count})
     else:
@@ -114,13 +113,12 @@ def send(
 
     aios events send
     """
-    from resources import clock
     from resources.deployments import deployment
     from resources.event_sinks.opening import send_all
 
     declared = context.automation(automation).automation
     with context.database() as database:
-        told = send_all(declared, database, console=deployment().gateway_url, now=clock.now(), seconds=seconds)
+        told = send_all(declared, database, console=deployment().gateway_url, now=context.now(), seconds=seconds)
     found = [{"sink": name, **asdict(sent)} for name, sent in told.items()]
     if json:
         output.as_json(found)

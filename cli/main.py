@@ -28,6 +28,7 @@ from cli import (
     output,
     quarantine,
     review,
+    robot,
     run,
     simulate,
     state,
@@ -93,7 +94,10 @@ app.add_typer(quarantine.app, name="quarantine", help="Input that could not be u
 app.add_typer(
     outbox.app, name="outbox", help="Writes to the helpdesk: what waits, what failed, what a dry run keeps back."
 )
-app.add_typer(events.app, name="events", help="What is told to other systems: how far receivers are, what they refused.")
+app.add_typer(robot.app, name="robot", help="Tasks that work systems without an API: a trial, and what they did.")
+app.add_typer(
+    events.app, name="events", help="What is told to other systems: how far receivers are, what they refused."
+)
 app.add_typer(model.app, name="model", help="Model versions, their aliases, promotion and rollback.")
 app.add_typer(
     thresholds.app, name="thresholds", help="Cut-offs for automate and draft: propose, replay on history, accept."

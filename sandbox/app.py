@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request, Response
 
 from sandbox import control, status
 from sandbox.faults import App, FaultMiddleware, Receive, Scope, Send
+from sandbox.legacy import desk as legacy
 from sandbox.salesforce.routes import SalesforceError, salesforce_router
 from sandbox.salesforce.routes import answer as salesforce_answer
 from sandbox.service import Sandbox
@@ -52,6 +53,7 @@ def create_app(sandbox: Sandbox) -> FastAPI:
     desk = Desk(sandbox)
     for vendor in (freshdesk, servicenow, jira, hubspot, intercom, pipedrive):
         app.include_router(vendor.router(desk))
+    app.include_router(legacy.router(desk))
     app.include_router(control.control_router(sandbox))
     app.include_router(status.router(sandbox))
     app.add_api_route("/", control.index, response_model=None)

@@ -43,7 +43,7 @@ PRESETS: Final = {
 }
 VENDOR_PATHS: Final = (
     *("/api/v2", "/services"),
-    *("/freshdesk/", "/servicenow/", "/jira/", "/hubspot/", "/intercom/", "/pipedrive/"),
+    *("/freshdesk/", "/servicenow/", "/jira/", "/hubspot/", "/intercom/", "/pipedrive/", "/legacy"),
 )
 TOKEN_PATH: Final = "/services/oauth2/token"
 

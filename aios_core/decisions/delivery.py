@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-Status = Literal["sent", "conflict", "gone", "retry", "later", "failed"]
+Status = Literal["sent", "conflict", "gone", "retry", "later", "failed", "by_hand"]
 State = Literal["pending", "sent", "dead", "superseded"]
 
 FIRST_PAUSE = timedelta(seconds=30)
@@ -35,6 +35,7 @@ def settle(
 
     A conflict (somebody changed the ticket meanwhile) and a ticket that is gone are final. What may work later is tried
     `max_attempts` times in all, then it is dead and waits for somebody to look. `later` is no attempt: nobody was asked.
+    `by_hand` is dead at once, and its ticket goes to a person.
     """
     if status == "later":
         pause = backoff(1, key=idempotency_key)
@@ -47,7 +48,7 @@ def settle(
     if status == "retry" and made < max_attempts:
         pause = backoff(made, key=idempotency_key)
         return Settlement(state="pending", attempts=made, next_attempt_at=now + pause, error=message)
-    return Settlement(state="dead", attempts=made, next_attempt_at=now, error=message)
+    return Settlement(state="dead", attempts=made, next_attempt_at=now, error=message, to_review=status == "by_hand")
 
 
 def backoff(attempts: int, *, key: str) -> timedelta:

@@ -22,7 +22,7 @@ _NUMBER: Final = {"type": "integer"}
 _TICKET: Final = {"source": _TEXT, "ticket_id": _TEXT}
 _ACTION: Final = {
     "action_id": _NUMBER,
-    "kind": {"enum": ["assign", "draft", "note", "reply", "robot"]},
+    "kind": {"enum": ["assign", "draft", "note", "reply"]},
     **_TICKET,
     "queue": _TEXT_OR_NONE,
     "decision_id": _TEXT_OR_NONE,

@@ -11,6 +11,7 @@ from gateway.pages.cases import draft_for
 from resources.agents.store import transcript_of_decision
 from resources.console_case import masked_customer, masked_decision, masked_ticket
 from resources.decision_search import Stood, Wanted
+from resources.robots.store import RobotRuns
 
 router = APIRouter()
 
@@ -67,9 +68,15 @@ def decision_page(opened: Opened, person: Reader, decision_id: str) -> Response:
         decision = masked_decision(decision)
         trail |= {"ticket": masked_ticket(trail["ticket"]), "customer": masked_customer(trail["customer"])}
     draft = draft_for(opened, decision_id, masked=masked)
-    agent = transcript_of_decision(opened.database, decision_id)
     return opened.pages.render(
-        "decision.html", person=person, decision=decision, masked=masked, draft=draft, agent=agent, **trail
+        "decision.html",
+        person=person,
+        decision=decision,
+        masked=masked,
+        draft=draft,
+        agent=transcript_of_decision(opened.database, decision_id),
+        robots=RobotRuns(opened.database, opened.lake).of_decision(decision_id),
+        **trail,
     )
 
 

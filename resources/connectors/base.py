@@ -56,11 +56,11 @@ class WriteResult:
 
     `sent`: in effect, now or since an earlier try. `conflict`: the ticket moved on since the decision; a person looks.
     `gone`: there is no such ticket any more. `retry`: may work later. `later`: was not tried, the system is left alone or asks to
-    wait. `failed`: will not work as it is.
+    wait. `failed`: will not work as it is. `by_hand`: neither, and a person has to do it.
     """
 
     external_id: str
-    status: Literal["sent", "conflict", "gone", "retry", "later", "failed"]
+    status: Literal["sent", "conflict", "gone", "retry", "later", "failed", "by_hand"]
     message: str = ""
 
 

@@ -1,0 +1,1 @@
+"""Robots: Robot Framework tasks that work systems without an API."""

@@ -1,0 +1,1 @@
+"""A ticket desk from another century: web forms and nothing else."""
