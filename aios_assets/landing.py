@@ -13,10 +13,12 @@ from aios_assets import naming
 from resources import clock
 from resources.connectors.base import Hinted, Page
 from resources.connectors.files.connector import FilesIncomplete
+from resources.connectors.traffic import SharedTraffic
 from resources.contracts import ContractStore, Kept
 from resources.dagster_resources import ConnectorsResource, DatabaseResource
 from resources.declarations import Declared
 from resources.landing import LandingStore, pull
+from resources.source_reads import SourceReads
 from resources.webhooks import WebhookStore
 
 COLUMNS = {
@@ -99,14 +101,21 @@ def _landing(declared: Declared, source: str) -> dg.AssetsDefinition:
         told = hooks.newest(automation=automation.name, source=source)  # what comes from now on may miss this read
         contracts = ContractStore(database.open())
         known = contracts.known(automation=automation.name, source=source)
-        with connectors.open(declaration, automation=automation, folder=declared.folder) as connector:
-            if declaration.told_at is not None and isinstance(connector, Hinted):
-                connector.hint(hooks.told_of(automation=automation.name, source=source, path=declaration.told_at))
-            kept = Kept(connector=connector, mode=declaration.contract, known=known)
-            readable = _UpToTheBroken(kept)
-            landed = pull(readable, store, automation=automation.name, source=source, run_id=context.run.run_id)
-        if readable.problem and not store.count(automation=automation.name, source=source):
-            raise readable.problem  # nothing of this source was ever readable: that is no hitch, it is declared wrongly
+        shared: list[SharedTraffic] = []
+        with SourceReads(database.open()).reading(
+            automation=automation.name, source=source, connector=declaration.connector, contract=declaration.contract,
+            clock=clock.now, traffic=shared,
+        ) as read:  # fmt: skip
+            with connectors.open(declaration, automation=automation, folder=declared.folder, made=shared) as connector:
+                if declaration.told_at is not None and isinstance(connector, Hinted):
+                    connector.hint(hooks.told_of(automation=automation.name, source=source, path=declaration.told_at))
+                kept = Kept(connector=connector, mode=declaration.contract, known=known)
+                readable = _UpToTheBroken(kept)
+                landed = pull(readable, store, automation=automation.name, source=source, run_id=context.run.run_id)
+            if readable.problem and not store.count(automation=automation.name, source=source):
+                raise readable.problem  # nothing of this source was ever readable: that is no hitch, it is declared wrongly
+            changed = [f"{name}: {c.kind} `{c.path}` ({c.found})" for name, found in kept.found.items() for c in found]
+            read.landed, read.rejected, read.changes = landed.landed, landed.rejected, changed[:20]
         kept.save(contracts, automation=automation.name, source=source, now=clock.now())
         hooks.answered(automation=automation.name, source=source, up_to=told, now=clock.now())
         problem = str(readable.problem or "")
@@ -126,7 +135,6 @@ def _landing(declared: Declared, source: str) -> dg.AssetsDefinition:
             passed=not problem,
             description=problem or "everything was read",
         )
-        changed = [f"{name}: {c.kind} `{c.path}` ({c.found})" for name, found in kept.found.items() for c in found]
         yield dg.AssetCheckResult(
             asset_key=spec.key,
             check_name=contract.name,

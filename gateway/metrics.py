@@ -29,6 +29,10 @@ GAUGES = {
     "aios_incidents_open": "Open incidents by remedy.",
     "aios_alerts_firing": "Firing alerts by rule and severity.",
     "aios_alerts_looked_at_seconds": "When the signals were looked at last, as seconds since 1970: old means that nobody looks.",
+    "aios_source_read_seconds": "When a source was last read to its end, as seconds since 1970.",
+    "aios_source_failing": "1 where a source's last read ended in an error.",
+    "aios_breaker_open": "1 where what is asked did not answer and is left alone, 0.5 while it is being tried.",
+    "aios_quota_left": "Requests that a vendor's limit has left now.",
     "aios_alert_messages": "Messages about alerts that wait or were given up, by state.",
 }
 HTTP_COUNT, HTTP_SECONDS = "aios_http_requests_total", "aios_http_request_seconds"

@@ -14,6 +14,7 @@ from resources.console_case import customer_of, roles_masked, ticket_of
 from resources.console_decision import DecisionView, read_decision
 from resources.corrected import corrections_of
 from resources.database import Database
+from resources.source_reads import asking
 
 
 class ConsoleViews:
@@ -192,6 +193,7 @@ class ConsoleViews:
                 "aios_review_batches": _rows(
                     conn, "select automation, state, count(*) as value from review_batches group by 1, 2"
                 ),
+                **asking(conn),
                 "aios_review_oldest_case_seconds": _rows(
                     conn,
                     "select t.automation, extract(epoch from now() - min(o.oldest))::float8 as value"

@@ -20,6 +20,7 @@ from resources.lake import Lake
 if TYPE_CHECKING:
     from aios_core.scoring.model import ScoringModel
     from resources.connectors.base import Connector
+    from resources.connectors.traffic import SharedTraffic
     from resources.registry import Registry
 
 
@@ -82,12 +83,19 @@ class ConnectorsResource(dg.ConfigurableResource):
     database: DatabaseResource
 
     @contextlib.contextmanager
-    def open(self, source: Source, *, automation: Automation, folder: Path) -> Iterator["Connector"]:
+    def open(
+        self, source: Source, *, automation: Automation, folder: Path, made: "list[SharedTraffic] | None" = None
+    ) -> Iterator["Connector"]:
+        """An open connector; what it shares with others is put into `made`."""
         from resources.connectors.factory import open_connector, shared
         from resources.deployments import expand
 
         connector = open_connector(
-            source, folder=folder, queues=automation.queue_names, expand=expand, traffic=shared(self.database.open())
+            source,
+            folder=folder,
+            queues=automation.queue_names,
+            expand=expand,
+            traffic=shared(self.database.open(), made),
         )
         try:
             yield connector

@@ -83,6 +83,17 @@ class Quotas:
                     (key, limit.name, limit.requests, limit.seconds),
                 )
 
+    def know(self, key: str, limits: Sequence[Limit]) -> None:
+        """Limits that are sure without being told: kept for who wants to see what is left of them."""
+        with self._database.connection() as connection:
+            for limit in limits:
+                connection.execute(
+                    "insert into quota_known as k (key, name, requests, seconds) values (%s, %s, %s, %s) on conflict (key, name)"
+                    " do update set requests = excluded.requests, seconds = excluded.seconds"
+                    " where (k.requests, k.seconds) is distinct from (excluded.requests, excluded.seconds)",
+                    (key, limit.name, limit.requests, limit.seconds),
+                )
+
     def learnt(self, key: str) -> dict[str, Limit]:
         """Limits by name, as the vendor said last."""
         with self._database.connection() as connection:

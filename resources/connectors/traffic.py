@@ -89,6 +89,7 @@ class SharedTraffic:
         self._clock = clock
         self._clean = False  # nothing was wrong at the last call, so its success has nothing to mend
         self._sleep = sleep
+        self._quotas.know(self.key, list(quota.known.values()))
         self._limits: dict[str, Limit] = {**quota.known, **self._quotas.learnt(self.key)}
         self.clock_offset: float | None = None  # seconds that the vendor's clock is ahead of ours
 

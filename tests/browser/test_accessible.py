@@ -1,5 +1,6 @@
 """Every page, by axe-core's rules and on a phone: no serious fault, nothing wider than the screen."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,10 +8,15 @@ import pytest
 
 from aios_core.automation import ArticleFolder, Knowledge
 from aios_core.retrieval.articles import Article, ArticleKey, Section
+from aios_core.traffic.quota import Limit
+from resources.breakers import Breakers
 from resources.connectors.knowledge.base import ArticlePage
+from resources.connectors.traffic import Quota, SharedTraffic
+from resources.database import Database
 from resources.knowledge import KnowledgeStore
 from resources.knowledge_index import IndexBuilder
 from resources.reviews import ReviewStore
+from resources.source_reads import SourceReads
 from tests.browser.conftest import PASSWORD, faults, loaded
 from tests.gateway.test_drafts_on_pages import BAD, REPLY
 from tests.gateway.test_drafts_on_pages import store as put_draft
@@ -52,6 +58,7 @@ def cases(running) -> list[str]:
     settings = Knowledge(sources={"kb": ArticleFolder(connector="folder", path="kb")}, encoder=None)
     IndexBuilder(database, running.lake).build("escalations", settings, folder=Path(), now=now)
     put_draft(database, ids[0], REPLY, BAD)
+    _sources(database)
     with database.connection() as conn:
         conn.execute("update tickets set created_at = created_at - interval '3 days' where ticket_id like 'A%'")
         conn.execute(
@@ -72,12 +79,29 @@ def cases(running) -> list[str]:
     return ids
 
 
+def _sources(database: Database) -> None:
+    """One that was read, and one that is left alone."""
+    reads = SourceReads(database)
+    quota = Quota(known={"tickets": Limit(name="tickets", requests=400, seconds=60.0)})
+    for name, vendor in (("helpdesk", "zendesk"), ("chat", "intercom")):
+        shared = SharedTraffic(database, vendor=vendor, url=f"https://{name}.example", credential="s", quota=quota,
+                               clock=lambda: datetime.now(UTC))  # fmt: skip
+        with reads.reading(automation="escalations", source=name, connector=vendor, contract="evolve",
+                           clock=lambda: datetime.now(UTC), traffic=[shared]) as read:  # fmt: skip
+            read.landed, read.changes = 1_240, ["tickets: new `custom.sla` (text)"]
+    with suppress(ValueError), reads.reading(automation="escalations", source="chat", connector="intercom", contract="freeze",
+                                             clock=lambda: datetime.now(UTC), traffic=[shared]):  # fmt: skip
+        raise ValueError(f"intercom https://chat.example: no answer within 30 s: {LONG}")
+    for _ in range(5):
+        Breakers(database).failed(shared.name, now=datetime.now(UTC), why="no answer within 30 s")
+
+
 def pages(cases: list[str]) -> list[str]:
     then = datetime.now(UTC) + timedelta(hours=1)
     return [
         "/", "/work", "/levels", "/agreement", f"/batches/escalations/{BATCH}", *(f"/cases/{case_id}" for case_id in cases[:3]),
         f"/cases/{cases[0]}/articles", f"/cases/{cases[0]}/earlier", "/decisions", f"/decisions?q=T0&at={then:%Y-%m-%dT%H:%M}",
-        f"/decisions/{cases[0]}", "/quarantine", "/reports", "/models", "/incidents", "/incidents/1", "/alerts",
+        f"/decisions/{cases[0]}", "/sources", "/quarantine", "/reports", "/models", "/incidents", "/incidents/1", "/alerts",
         "/automations/escalations/thresholds", "/nowhere",
     ]  # fmt: skip
 
