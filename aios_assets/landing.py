@@ -6,21 +6,26 @@ What belongs here: reading pages from a connector into the landing table. What d
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import dagster as dg
 
 from aios_assets import naming
+from aios_core.errors import AiosError
 from resources import clock
+from resources.bulkhead import Bulkheads, Moved
 from resources.connectors.base import Hinted, Page
 from resources.connectors.files.connector import FilesIncomplete
 from resources.connectors.traffic import SharedTraffic
 from resources.contracts import ContractStore, Kept
 from resources.dagster_resources import ConnectorsResource, DatabaseResource
 from resources.declarations import Declared
-from resources.landing import LandingStore, pull
+from resources.deployments import deployment
+from resources.landing import LandingStore, Pulled, pull
 from resources.source_reads import SourceReads
 from resources.webhooks import WebhookStore
 
+PATIENCE_SECONDS = 45.0  # longer than one request may take
 COLUMNS = {
     "source": "text",
     "object": "text",
@@ -48,6 +53,38 @@ class _UpToTheBroken:
             yield from self.connector.read(object=object, cursor=cursor)
         except FilesIncomplete as error:
             self.problem = error
+
+
+NOTHING = Pulled(landed=0, duplicates=0, rejected=0, pages=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """What one read brought. `problem` says why it is not all there is; empty: it is."""
+
+    pulled: Pulled = NOTHING
+    changes: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A reading side that tells whenever a page has come."""
+
+    connector: _UpToTheBroken
+    moved: Moved
+
+    @property
+    def objects(self) -> tuple[str, ...]:
+        return self.connector.objects
+
+    def read(self, *, object: str, cursor: str | None) -> Iterator[Page]:
+        for page in self.connector.read(object=object, cursor=cursor):
+            self.moved()
+            yield page
+
+
+READS: Bulkheads[Landed] = Bulkheads()
 
 
 def asset_name(source: str) -> str:
@@ -85,7 +122,7 @@ def _landing(declared: Declared, source: str) -> dg.AssetsDefinition:
     check = dg.AssetCheckSpec(
         "whole",
         asset=spec.key,
-        description="Every file could be read to its end. One that could not is read again by the next run.",
+        description="It could be read to its end. What could not is read again by the next run; the other sources go on without it.",
     )
 
     @dg.multi_asset(
@@ -97,35 +134,24 @@ def _landing(declared: Declared, source: str) -> dg.AssetsDefinition:
     def landing(
         context: dg.AssetExecutionContext, database: DatabaseResource, connectors: ConnectorsResource
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        store, hooks = LandingStore(database.open()), WebhookStore(database.open())
-        told = hooks.newest(automation=automation.name, source=source)  # what comes from now on may miss this read
-        contracts = ContractStore(database.open())
-        known = contracts.known(automation=automation.name, source=source)
-        shared: list[SharedTraffic] = []
-        with SourceReads(database.open()).reading(
-            automation=automation.name, source=source, connector=declaration.connector, contract=declaration.contract,
-            clock=clock.now, traffic=shared,
-        ) as read:  # fmt: skip
-            with connectors.open(declaration, automation=automation, folder=declared.folder, made=shared) as connector:
-                if declaration.told_at is not None and isinstance(connector, Hinted):
-                    connector.hint(hooks.told_of(automation=automation.name, source=source, path=declaration.told_at))
-                kept = Kept(connector=connector, mode=declaration.contract, known=known)
-                readable = _UpToTheBroken(kept)
-                landed = pull(readable, store, automation=automation.name, source=source, run_id=context.run.run_id)
-            if readable.problem and not store.count(automation=automation.name, source=source):
-                raise readable.problem  # nothing of this source was ever readable: that is no hitch, it is declared wrongly
-            changed = [f"{name}: {c.kind} `{c.path}` ({c.found})" for name, found in kept.found.items() for c in found]
-            read.landed, read.rejected, read.changes = landed.landed, landed.rejected, changed[:20]
-        kept.save(contracts, automation=automation.name, source=source, now=clock.now())
-        hooks.answered(automation=automation.name, source=source, up_to=told, now=clock.now())
-        problem = str(readable.problem or "")
+        jobs = {
+            name: partial(_read, declared, name, run_id=context.run.run_id, database=database, connectors=connectors)
+            for name in _side_by_side(context, declared, source)
+        }
+        try:
+            read = READS.result(context.run.run_id, source, jobs, patience=PATIENCE_SECONDS)
+        except AiosError as error:
+            if not LandingStore(database.open()).count(automation=automation.name, source=source):
+                raise  # nothing was ever read of it: that is no hitch, it is declared wrongly
+            read = Landed(problem=str(error))
+        problem, changed = read.problem, read.changes
         yield dg.MaterializeResult(
             asset_key=spec.key,
             metadata={
-                "landed": landed.landed,
-                "duplicates_ignored": landed.duplicates,
-                "rejected": landed.rejected,
-                "pages": landed.pages,
+                "landed": read.pulled.landed,
+                "duplicates_ignored": read.pulled.duplicates,
+                "rejected": read.pulled.rejected,
+                "pages": read.pulled.pages,
                 **({"problem": problem} if problem else {}),
             },
         )
@@ -133,7 +159,7 @@ def _landing(declared: Declared, source: str) -> dg.AssetsDefinition:
             asset_key=spec.key,
             check_name=check.name,
             passed=not problem,
-            description=problem or "everything was read",
+            description=problem[:1000] or "everything was read",
         )
         yield dg.AssetCheckResult(
             asset_key=spec.key,
@@ -141,7 +167,49 @@ def _landing(declared: Declared, source: str) -> dg.AssetsDefinition:
             passed=not changed,
             severity=dg.AssetCheckSeverity.WARN,
             description="; ".join(changed[:10]) or "as before",
-            metadata={"changes": changed},
+            metadata={"changes": list(changed)},
         )
 
     return landing
+
+
+def _side_by_side(context: dg.AssetExecutionContext, declared: Declared, source: str) -> list[str]:
+    """Sources that this process reads in this run. A step with a pod of its own reads its source alone."""
+    if deployment().executor != "in_process":
+        return [source]
+    asked = context.run.asset_selection
+    keys = {name: naming.key(declared, asset_name(name)) for name in declared.automation.sources}
+    return [name for name, key in keys.items() if asked is None or key in asked] or [source]
+
+
+def _read(
+    declared: Declared,
+    source: str,
+    moved: Moved,
+    *,
+    run_id: str,
+    database: DatabaseResource,
+    connectors: ConnectorsResource,
+) -> Landed:
+    """Everything new of a source, landed."""
+    automation, declaration = declared.automation, declared.automation.sources[source]
+    named = {"automation": automation.name, "source": source}
+    store, hooks, contracts = (kind(database.open()) for kind in (LandingStore, WebhookStore, ContractStore))
+    told = hooks.newest(**named)  # what comes from now on may miss this read
+    shared: list[SharedTraffic] = []
+    with SourceReads(database.open()).reading(
+        **named, connector=declaration.connector, contract=declaration.contract, clock=clock.now, traffic=shared
+    ) as read:
+        with connectors.open(declaration, automation=automation, folder=declared.folder, made=shared) as connector:
+            if declaration.told_at is not None and isinstance(connector, Hinted):
+                connector.hint(hooks.told_of(**named, path=declaration.told_at))
+            kept = Kept(connector=connector, mode=declaration.contract, known=contracts.known(**named))
+            readable = _UpToTheBroken(kept)
+            pulled = pull(_Watched(readable, moved), store, **named, run_id=run_id)
+        if readable.problem and not store.count(**named):
+            raise readable.problem
+        changed = tuple(f"{name}: {c.kind} `{c.path}` ({c.found})" for name, found in kept.found.items() for c in found)
+        read.landed, read.rejected, read.changes = pulled.landed, pulled.rejected, changed[:20]
+    kept.save(contracts, **named, now=clock.now())
+    hooks.answered(**named, up_to=told, now=clock.now())
+    return Landed(pulled=pulled, changes=changed, problem=str(readable.problem or ""))

@@ -232,6 +232,17 @@ def _landing_stale_hours(asked: Asked) -> list[Reading]:
     return found
 
 
+def _source_failing_minutes(asked: Asked) -> list[Reading]:
+    rows = asked.rows(
+        "select source, coalesce(read_at, failed_at), error from source_reads where automation = %(automation)s"
+        " and failed_at is not null and (read_at is null or failed_at > read_at) order by source"
+    )
+    return [
+        Reading(subject=source, value=max(_hours(asked.now - since) * 60, 0.0), note=_short(error))
+        for source, since, error in rows
+    ]
+
+
 def _dead_letters(asked: Asked) -> list[Reading]:
     rows = asked.rows(
         "select target, count(*), max(last_error) from outbox where automation = %(automation)s and state = 'dead' group by target"
@@ -306,6 +317,7 @@ SIGNALS: dict[str, Signal] = {
     "drift_days": _drift_days,
     "estimated_accuracy": _estimated_accuracy,
     "landing_stale_hours": _landing_stale_hours,
+    "source_failing_minutes": _source_failing_minutes,
     "dead_letters": _dead_letters,
     "judge_silent_minutes": _judge_silent_minutes,
     "monitor_failed": lambda asked: _failed_jobs(asked, watches=True),

@@ -188,6 +188,11 @@ DEFAULTS: tuple[AlertRule, ...] = (
         do="See the ingest job's newest run, the source's credentials and its limits.",
     ),
     AlertRule(
+        name="source_failing", signal="source_failing_minutes", above=15, clear_minutes=0,
+        costs="What changes there is not known here; the other sources go on.",
+        do="See the page Sources for its error; `aios connect check NAME` tries it.",
+    ),
+    AlertRule(
         name="dead_letters", signal="dead_letters", above=0, clear_minutes=0,
         costs="Decisions were made and never reached the helpdesk.",
         do="Read the errors, mend their cause, then revive the actions.",

@@ -20,6 +20,7 @@ CATALOGUE: dict[str, str] = {
     "drift_days": "How many measured days in a row, up to the newest one, are flagged as drifted",
     "estimated_accuracy": "Upper end of the newest day's estimated accuracy: below a limit, even the kind reading is too low",
     "landing_stale_hours": "Hours since each source of tickets landed anything (files left out)",
+    "source_failing_minutes": "Minutes since a source was last read to its end, of each whose newest read failed",
     "dead_letters": "Actions that could not be sent to the helpdesk and wait for somebody",
     "judge_silent_minutes": "Minutes since the champion was judged last",
     "monitor_failed": "1 for each job that watches or remedies and whose newest run failed",
