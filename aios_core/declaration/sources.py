@@ -43,7 +43,7 @@ class ZendeskSource(SourceBase):
 
 
 class SalesforceSource(SourceBase):
-    """Customers by SOQL query, incremental by SystemModstamp."""
+    """Customers by SOQL query, incremental by SystemModstamp; a large full read by Bulk API 2.0."""
 
     connector: Literal["salesforce"]
     provides: Literal["customers"] = "customers"
@@ -52,6 +52,10 @@ class SalesforceSource(SourceBase):
     client_secret: str
     object: str = "Account"
     api_version: str = "v62.0"
+    bulk: Literal["auto", "always", "never"] = Field(
+        "auto", description="Whether a full read is a job of the Bulk API 2.0; auto: from `bulk_from` records on"
+    )
+    bulk_from: int = Field(20_000, ge=1)
 
 
 class FileSource(SourceBase):

@@ -120,9 +120,9 @@ class HttpClient:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = True,
-        top: Literal["object", "any"] = "any",
+        top: Literal["object", "any", "text"] = "any",
     ) -> Answer:
-        """The answer's JSON with its headers.
+        """The answer's JSON with its headers; `text`: its body as it is.
 
         `repeatable=False` is for writes that must not happen twice: they are retried only where the server refused them
         before doing anything (429, 503) or was never reached.
@@ -166,7 +166,8 @@ class HttpClient:
             raise Again(SourceUnavailable(f"{where}: no answer: {reason}; try again later")) from error
         self._traffic.told(method, path, response.headers)
         _raise_for_status(response, where)
-        return Answer(body=_parsed(response, where, top), headers=response.headers)
+        body = response.text if top == "text" else _parsed(response, where, top)
+        return Answer(body=body, headers=response.headers)
 
 
 def _raise_for_status(response: httpx.Response, where: str) -> None:

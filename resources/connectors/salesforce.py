@@ -1,4 +1,4 @@
-"""Salesforce: customers by SOQL, incremental by SystemModstamp.
+"""Salesforce: customers by SOQL, incremental by SystemModstamp; a large first read by a job of their Bulk API.
 
 What belongs here: sign-in, SOQL and paging. What does not: what a record means (`aios_core/canonical/salesforce.py`).
 
@@ -8,6 +8,7 @@ late by a long transaction carries an older stamp. What comes twice by that is i
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from aios_core.errors import PermanentError, RecordError
 from resources.connectors.base import Page, Record, Reject, WriteResult, ahead, read_only
 from resources.connectors.http import HttpClient, SourceDenied, SourceMalformed
 from resources.connectors.items import content_version, item_reject
+from resources.connectors.salesforce_bulk import BulkQuery
 from resources.connectors.traffic import Traffic
 
 if TYPE_CHECKING:
@@ -80,6 +82,9 @@ class SalesforceConnector:
         return f"/services/data/{self._source.api_version}/queryAll"
 
     def _pages(self, cursor: str | None) -> Generator[Page, None, None]:
+        if cursor is None and self._is_large():
+            yield from self._bulk_pages()
+            return
         body = self._get(self._query_path, q=soql(self._source, cursor))
         while True:
             following = body.get("nextRecordsUrl")
@@ -90,21 +95,56 @@ class SalesforceConnector:
             cursor = page.cursor
             body = self._get(str(following))
 
+    def _is_large(self) -> bool:
+        """Whether all of it is better read by a job on their side: it costs ten requests, where a query costs one for 2,000 rows."""
+        if self._source.bulk != "auto":
+            return self._source.bulk == "always"
+        told = self._get(self._query_path, q=f"SELECT COUNT() FROM {self._source.object}").get("totalSize")
+        return isinstance(told, int) and told >= self._source.bulk_from
+
+    def _bulk_pages(self) -> Generator[Page, None, None]:
+        """Rows of a job come in no order: the cursor moves with the last of them, and a read that is cut off begins anew."""
+        newest, held = "", None
+        query = BulkQuery(
+            base=f"/services/data/{self._source.api_version}",
+            object=self._source.object,
+            soql=soql(self._source, None, ordered=False),
+            ask=self._asked,
+            sleep=self._sleep,
+        )
+        for rows in query.rows():
+            if held is not None:
+                yield replace(held, cursor="", done=False)
+            held = _page({"records": rows}, newest, done=True)
+            newest = held.cursor
+        yield held or Page(object="customers", records=(), rejects=(), cursor="", done=True)
+
     def _get(self, path: str, **params: str) -> dict[str, Any]:
-        """A signed-in GET; a session that ended is renewed once."""
+        body: dict[str, Any] = self._asked("GET", path, params=params)[0]
+        return body
+
+    def _asked(
+        self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Any = None, text: bool = False
+    ) -> tuple[Any, Mapping[str, str]]:
+        """A signed-in request; a session that ended is renewed once."""
         try:
-            return self._signed_in(path, params)
+            return self._signed_in(method, path, params, json, text=text)
         except SourceDenied:
             if self._token is None:
                 raise
             self._token = None
-            return self._signed_in(path, params)
+            return self._signed_in(method, path, params, json, text=text)
 
-    def _signed_in(self, path: str, params: Mapping[str, str]) -> dict[str, Any]:
+    def _signed_in(
+        self, method: str, path: str, params: Mapping[str, str] | None, json: Any, *, text: bool
+    ) -> tuple[Any, Mapping[str, str]]:
         if self._token is None:
             self._sign_in()
         headers = {"Authorization": f"Bearer {self._token}", "Sforce-Query-Options": f"batchSize={self._page_size}"}
-        return self._instance.request("GET", path, params=params or None, headers=headers)
+        answer = self._instance.exchange(
+            method, path, params=params or None, json=json, headers=headers, top="text" if text else "object"
+        )
+        return answer.body, answer.headers
 
     def _sign_in(self) -> None:
         form = {"grant_type": "client_credentials", **self._credentials}
@@ -123,14 +163,15 @@ class SalesforceConnector:
         )
 
 
-def soql(source: SalesforceSource, cursor: str | None) -> str:
-    """The query for everything that changed since the cursor, less the overlap."""
+def soql(source: SalesforceSource, cursor: str | None, *, ordered: bool = True) -> str:
+    """The query for everything that changed since the cursor, less the overlap. A job is faster without an order."""
     fields = ", ".join(salesforce.selected_fields(source))
     where = ""
     if cursor:
         since = to_time(cursor, field="cursor").astimezone(UTC) - OVERLAP
         where = f" WHERE SystemModstamp >= {since.strftime('%Y-%m-%dT%H:%M:%S.%f')[:-3]}Z"
-    return f"SELECT {fields} FROM {source.object}{where} ORDER BY SystemModstamp, Id"
+    order = " ORDER BY SystemModstamp, Id" if ordered else ""
+    return f"SELECT {fields} FROM {source.object}{where}{order}"
 
 
 def _page(body: Mapping[str, Any], cursor: str | None, *, done: bool) -> Page:
@@ -160,6 +201,8 @@ def _record(item: Any) -> Record:
 
 def _later(cursor: str, stamp: Any) -> str:
     """The later of the two; a stamp that is none changes nothing."""
+    if not isinstance(stamp, str):
+        return cursor
     try:
         moment = to_time(stamp, field="SystemModstamp")
     except RecordError:

@@ -18,6 +18,7 @@ from fastapi import APIRouter, Request, Response
 
 from sandbox.clock import SECOND
 from sandbox.faults import TOKEN_PATH
+from sandbox.salesforce.bulk import BulkApi
 from sandbox.salesforce.ids import record_id
 from sandbox.salesforce.records import FIELDS, Row
 from sandbox.salesforce.soql import SoqlError, parse
@@ -205,6 +206,7 @@ def batch_size(header: str) -> int:
 def salesforce_router(sandbox: Sandbox) -> APIRouter:
     """All of Salesforce's paths over one sandbox."""
     api, router = SalesforceApi(sandbox), APIRouter()
+    bulk = BulkApi(sandbox, admit=api.admit, refuse=SalesforceError)
     routes: tuple[tuple[str, str, Callable[[Request], Any]], ...] = (
         ("POST", TOKEN_PATH, api.token),
         ("GET", "/services/data", api.versions),
@@ -212,7 +214,13 @@ def salesforce_router(sandbox: Sandbox) -> APIRouter:
         ("GET", "/services/data/v{version}/queryAll", api.query_all),
         ("GET", "/services/data/v{version}/query/{locator}", api.more),
         ("GET", "/services/data/v{version}/queryAll/{locator}", api.more),
+        ("GET", "/services/data/v{version}/sobjects/{kind}/describe", bulk.describe),
         ("GET", "/services/data/v{version}/sobjects/{kind}/{record_id}", api.show),
+        ("POST", "/services/data/v{version}/jobs/query", bulk.create),
+        ("GET", "/services/data/v{version}/jobs/query/{job}", bulk.state),
+        ("GET", "/services/data/v{version}/jobs/query/{job}/results", bulk.results),
+        ("DELETE", "/services/data/v{version}/jobs/query/{job}", bulk.delete),
+        ("POST", "/sandbox/bulk", bulk.control),
     )
     for method, path, endpoint in routes:
         router.add_api_route(path, endpoint, methods=[method], response_model=None)
