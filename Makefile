@@ -18,6 +18,7 @@ PYTHON := $(shell for p in python3.11 python3.12 python3.13 python3; do \
 endif
 # passed on: make up ARGS="--no-run", make test ARGS="tests/resources -k outbox"
 ARGS ?=
+BENCH ?= serve
 
 .PHONY: help install up test test-soak screenshots check lint types format lock bench bench-peers browser clean
 
@@ -62,7 +63,9 @@ up: install ## start the platform, run the main job, show where to look (Ctrl-C 
 test: install browser lint types ## lint, import contracts, types and all tests
 	exec $(VENV)/bin/python -m pytest -n 2 --dist loadgroup -q $(ARGS)
 
-test-soak: install ## long drills on running platforms, with processes killed (about half an hour)
+test-soak: install ## long drills on running platforms, with processes killed (about 40 minutes)
+	$(VENV)/bin/aios soak ingest --minutes 5 --json
+	$(VENV)/bin/aios soak parsers --minutes 2 --json
 	exec $(VENV)/bin/aios drill rollback --times 20 --kill random --json $(ARGS)
 
 check: lint types ## lint, import contracts and types, without tests
@@ -100,23 +103,23 @@ lock: ## make requirements.lock and deploy/cuda.lock anew (needs uv)
 bench: install ## measure, and write the results as JSON
 	exec $(VENV)/bin/python -m benchmarks $(ARGS)
 
-bench-peers: install ## online inference beside MLServer and BentoML, in an environment of their own
+bench-peers: install ## beside other tools, in environments of their own: BENCH=serve (MLServer, BentoML) or BENCH=ingest (dlt)
 	# their pins are made by: uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url
-	#   -o benchmarks/peers/requirements.txt benchmarks/peers/requirements.in
-	peers=.venv-peers
-	want="$$($(VENV)/bin/python -c 'import hashlib, sys; print(hashlib.sha256(open("benchmarks/peers/requirements.txt", "rb").read()).hexdigest()[:16], sys.version.split()[0])')"
+	#   -o benchmarks/peers/NAME.txt benchmarks/peers/NAME.in
+	if [ "$(BENCH)" = ingest ]; then peers=.venv-peers-dlt; pins=benchmarks/peers/dlt.txt; else peers=.venv-peers; pins=benchmarks/peers/requirements.txt; fi
+	want="$$($(VENV)/bin/python -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest()[:16], sys.version.split()[0])' $$pins)"
 	if [ "$$(cat $$peers/.installed 2>/dev/null)" != "$$want" ]; then
 		echo "making $$peers (a minute or two the first time)" >&2
 		rm -rf $$peers
 		$(VENV)/bin/python -m venv $$peers
-		$$peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r benchmarks/peers/requirements.txt >&2
+		$$peers/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $$pins >&2
 		echo "$$want" > $$peers/.installed
 	fi
-	exec $(VENV)/bin/aios bench serve --json $(ARGS)
+	exec $(VENV)/bin/aios bench $(BENCH) --json $(ARGS)
 
 screenshots: install ## the README's pictures, from a running platform: make screenshots ARGS="--password ..."
 	exec $(VENV)/bin/python docs/screenshots.py $(ARGS)
 
 clean: ## remove the environment and caches; the platform's state stays (aios reset)
-	rm -rf $(VENV) .venv-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-peers .venv-peers-dlt .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -106,8 +106,11 @@ def _ticket_columns(frame: "pd.DataFrame") -> "pd.DataFrame":
     added: dict[str, Any] = {c: _without_empty(prepared[c]) for c in texts}
     if {"subject", "body"} <= set(prepared.columns):
         subject, body = prepared["subject"].fillna(""), prepared["body"].fillna("")
-        added |= {"text": _without_empty(subject + body), "text_length": subject.str.len() + body.str.len()}
+        if "text_length" not in prepared:
+            added |= {"text": subject + body, "text_length": subject.str.len() + body.str.len()}
         added |= {"subject": _without_empty(subject), "body": _without_empty(body)}
+    if "text" in (known := {**prepared, **added}):
+        added["text"] = _without_empty(known["text"])
     if {"event_time", "created_at"} <= set(prepared.columns):
         added["seconds_before_creation"] = (prepared["created_at"] - prepared["event_time"]).dt.total_seconds()
     return prepared.assign(**added)
@@ -211,11 +214,12 @@ def _unexpected(suite: str, frame: "pd.DataFrame", rules: Sequence[_Rule]) -> li
     expectations = [getattr(gxe, r.kind)(**r.arguments, meta={"name": r.name}) for r in rules]
     # the library hashes whatever it is given, and texts are most of a batch
     looked_at = sorted(set().union(*map(_columns, rules)))
-    batch = batches.get_batch({"dataframe": frame[looked_at]})
-    result = batch.validate(
-        gx.ExpectationSuite(name=suite, expectations=expectations),
-        result_format={"result_format": "COMPLETE"},
-    )
+    with _validating:
+        batch = batches.get_batch({"dataframe": frame[looked_at]})
+        result = batch.validate(
+            gx.ExpectationSuite(name=suite, expectations=expectations),
+            result_format={"result_format": "COMPLETE"},
+        )
     by_name = {r.expectation_config.meta["name"]: r for r in result.results}
     return [_rows_of(by_name[rule.name], rule) for rule in rules]
 
@@ -246,6 +250,8 @@ def _summary(rule: _Rule, rows: int, failed: int) -> dict[str, Any]:
 
 
 _lock = threading.Lock()
+# one batch definition serves all threads, and Great Expectations keeps the batch that it looks at in it
+_validating = threading.Lock()
 _made: list[tuple[Any, Any]] = []
 
 

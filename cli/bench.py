@@ -189,3 +189,23 @@ def retrieval(
     from benchmarks.retrieval import measure
 
     show(measure(data=data), json=json, title="retrieval")
+
+
+@app.command()
+def ingest(
+    rows: Annotated[int, typer.Option(min=1_000, help="Tickets of the file.")] = 1_000_000,
+    http_rows: Annotated[int, typer.Option(min=1_000, help="Tickets over HTTP, a turn.")] = 200_000,
+    turns: Annotated[int, typer.Option(min=1, help="Of each over HTTP; the best one counts.")] = 3,
+    peers: Annotated[
+        bool, typer.Option("--peers/--no-peers", help="Also dlt (`make bench-peers BENCH=ingest` installs it).")
+    ] = True,
+    quota_seconds: Annotated[float, typer.Option(min=5, help="Of reading at the quota.")] = 60.0,
+    json: output.AsJson = False,
+) -> None:
+    """Landing plus canonical from files and over HTTP, beside dlt's REST source, and the share of a vendor's quota that is used."""
+    from benchmarks.ingest.measure import measure
+
+    found = measure(
+        rows=rows, http_rows=http_rows, turns=turns, peers=peers, quota_seconds=quota_seconds, say=output.note
+    )
+    show(found, json=json, title="ingest")

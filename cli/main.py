@@ -31,6 +31,7 @@ from cli import (
     robot,
     run,
     simulate,
+    soak,
     state,
     thresholds,
     up,
@@ -108,6 +109,7 @@ app.add_typer(knowledge.app, name="knowledge", help="Articles that answer ticket
 app.add_typer(ledger.app, name="ledger", help="The tamper-evident log.")
 app.add_typer(bench.app, name="bench", help="Measurements that anyone can repeat.")
 app.add_typer(drill.app, name="drill", help="A platform broken on purpose, and what it does about it.")
+app.add_typer(soak.app, name="soak", help="Everything at once on a bad day, and then a comparison with the truth.")
 app.add_typer(alert.app, name="alert", help="What fires, who looks after it, and what is silenced.")
 app.add_typer(user.app, name="user", help="Accounts of the review console.")
 

@@ -68,9 +68,7 @@ class Bulkheads(Generic[T]):
         self._lock = threading.Lock()
         self._runs: dict[str, dict[str, Compartment[T]]] = {}
 
-    def result(
-        self, run_id: str, name: str, work: Mapping[str, Callable[[Moved], T]], *, patience: float
-    ) -> T:
+    def result(self, run_id: str, name: str, work: Mapping[str, Callable[[Moved], T]], *, patience: float) -> T:
         """The result of one piece; asked for again, it is begun again."""
         with self._lock:
             if run_id not in self._runs:

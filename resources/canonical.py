@@ -6,6 +6,7 @@ What belongs here: the store's transactions. What does not: the meaning of paylo
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +20,7 @@ from aios_core.canonical.mapper import objects_of
 from aios_core.synthetic import is_marked, namespace
 from resources import canonical_reads as reads
 from resources.canonical_writes import write_entities
+from resources.collecting import still, sweep
 from resources.database import Database
 from resources.landing import land_one, lock_stream
 from resources.probes import probe_tickets
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 MAX_BATCH_CHARS = 64 * 1024 * 1024
 FETCH = 2000
+STEP = 25_000  # two of them are in memory: one is written, one prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,19 @@ class Progress:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """Records landed after a position, mapped and checked."""
+
+    after: int
+    landed: list[Landed]
+    batch: Batch
+
+    @property
+    def last(self) -> int:
+        return self.landed[-1].landing_id
+
+
 class CanonicalStore:
     """Rows of `tickets`, `contacts`, `customers` and `outcomes`."""
 
@@ -64,27 +80,60 @@ class CanonicalStore:
 
         A step takes at most `limit` records and about 64 million characters, so that memory stays flat.
         """
-        with self._database.connection() as connection:
-            position = _locked_position(connection, automation.name, source, object)
-            landed = _landed_after(connection, automation.name, source, object, position, limit)
-            if not landed:
-                return Progress(last_landing_id=position)
-            batch = map_batch(automation, source=source, object=object, records=landed)
-            ordinary, marked = _parted(connection, automation.name, batch)
-            progress = _write(connection, automation.name, source, object, ordinary)
-            write_entities(connection, namespace(automation.name), marked)
-            last = landed[-1].landing_id
-            _move(connection, automation.name, source, object, last)
-        return progress + Progress(read=len(landed), last_landing_id=last)
+        with still():
+            while True:
+                with self._database.connection() as connection:
+                    position = _position(connection, automation.name, source, object)
+                prepared = self._prepared(automation, source, object, position, limit)
+                if (step := self._written(automation, source, object, prepared)) is not None:
+                    return step
 
     def catch_up(self, *, automation: Automation, sources: Iterable[str]) -> Progress:
-        """Everything that has landed of these sources."""
+        """Everything that has landed of these sources. While a step is written the next one is read, mapped and checked."""
         total = Progress()
-        for source in sources:
-            for name in objects_of(automation.sources[source]):
-                while (step := self.advance(automation=automation, source=source, object=name)).read:
-                    total += step
+        with still(), ThreadPoolExecutor(1, thread_name_prefix="canonical-ahead") as executor:
+            for source in sources:
+                for name in objects_of(automation.sources[source]):
+                    total += self._caught_up(automation, source, name, executor)
         return total
+
+    def _caught_up(self, automation: Automation, source: str, object: str, executor: ThreadPoolExecutor) -> Progress:
+        total, read = Progress(), (automation, source, object)
+        with self._database.connection() as connection:
+            position = _position(connection, automation.name, source, object)
+        following = executor.submit(self._prepared, *read, position, STEP)
+        while (prepared := following.result()).landed:
+            following = executor.submit(self._prepared, *read, prepared.last, STEP)
+            step = self._written(*read, prepared)
+            if step is None:  # another run was faster: from where it is now
+                following.result()
+                with self._database.connection() as connection:
+                    position = _position(connection, automation.name, source, object)
+                following = executor.submit(self._prepared, *read, position, STEP)
+            else:
+                total += step
+            sweep()
+        return total
+
+    def _prepared(self, automation: Automation, source: str, object: str, position: int, limit: int) -> _Prepared:
+        """The next step as far as it goes without writing."""
+        with self._database.connection() as connection:
+            landed = _landed_after(connection, automation.name, source, object, position, limit)
+        batch = map_batch(automation, source=source, object=object, records=landed)
+        return _Prepared(after=position, landed=landed, batch=batch)
+
+    def _written(self, automation: Automation, source: str, object: str, prepared: _Prepared) -> Progress | None:
+        """In one transaction with the position that passes it; None, and nothing is written, where that is not what it was."""
+        if not prepared.landed:
+            return Progress(last_landing_id=prepared.after)
+        with self._database.connection() as connection:
+            if _locked_position(connection, automation.name, source, object) != prepared.after:
+                return None
+            ordinary, marked = _parted(connection, automation.name, prepared.batch)
+            progress = _write(connection, automation.name, source, object, ordinary)
+            write_entities(connection, namespace(automation.name), marked)
+            _move(connection, automation.name, source, object, prepared.last)
+        return progress + Progress(read=len(prepared.landed), last_landing_id=prepared.last)
 
     def replay(self, *, automation: Automation, records: Sequence[Returning]) -> tuple[int, list[Failure]]:
         """Quarantined records through mapping and checks again: (how many passed and are written, what failed)."""
@@ -169,6 +218,15 @@ class CanonicalStore:
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), tzinfo=UTC)
+
+
+def _position(connection: Connection, automation: str, source: str, object: str) -> int:
+    """The last landing id that was passed."""
+    key = (automation, source, f"canonical:{object}")
+    row = connection.execute(
+        "select position from cursors where automation = %s and source = %s and object = %s", key
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _locked_position(connection: Connection, automation: str, source: str, object: str) -> int:

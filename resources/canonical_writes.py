@@ -14,6 +14,7 @@ from psycopg import Connection, sql
 from aios_core.canonical.batch import Entity, Landed, Refusal
 from aios_core.canonical.entities import Contact, Customer, Outcome, Ticket, outcome_of
 from aios_core.canonical.mapper import content_hash
+from resources.copying import copy_lines, moment, text, texts
 
 _TICKETS = (
     *("automation", "source", "ticket_id", "version", "correlation_id", "event_time", "known_at", "created_at"),
@@ -59,7 +60,7 @@ def write_entities(connection: Connection, automation: str, entities: Sequence[t
     return Written(rows, written, tuple(refusals))
 
 
-def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> int:
+def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Iterator[tuple[str, ...]]) -> int:
     stage, target = sql.Identifier(f"{table}_stage"), sql.Identifier(table)
     names = sql.SQL(", ").join(map(sql.Identifier, columns))
     _copy(connection, stage, target, names, rows)
@@ -72,7 +73,7 @@ def _copy(
     stage: sql.Identifier,
     like: sql.Identifier,
     names: sql.Composed,
-    rows: Iterator[tuple[Any, ...]],
+    rows: Iterator[tuple[str, ...]],
 ) -> None:
     connection.execute(
         sql.SQL("create temp table if not exists {} (like {} including defaults) on commit delete rows").format(
@@ -80,9 +81,7 @@ def _copy(
         )
     )
     connection.execute(sql.SQL("truncate {}").format(stage))
-    with connection.cursor() as cursor, cursor.copy(sql.SQL("copy {} ({}) from stdin").format(stage, names)) as copy:
-        for row in rows:
-            copy.write_row(row)
+    copy_lines(connection, sql.SQL("copy {} ({}) from stdin").format(stage, names), map("\t".join, rows))
 
 
 def _taken(connection: Connection, landed: dict[int, Landed]) -> list[Refusal]:
@@ -110,7 +109,7 @@ def _outcomes(connection: Connection, automation: str, outcomes: Sequence[Outcom
         return 0
     unique = {(o.source, o.ticket_id, o.origin, o.event_time): o for o in outcomes}
     names = sql.SQL(", ").join(map(sql.Identifier, _OUTCOMES))
-    rows = ((automation, *(getattr(o, name) for name in _OUTCOMES[1:])) for o in unique.values())
+    rows = (_outcome(automation, o) for o in unique.values())
     _copy(connection, sql.Identifier("outcomes_stage"), sql.Identifier("outcomes"), names, rows)
     query = sql.SQL(
         "insert into outcomes as o ({}) select {} from outcomes_stage"
@@ -121,24 +120,46 @@ def _outcomes(connection: Connection, automation: str, outcomes: Sequence[Outcom
     return connection.execute(query.format(names, names)).rowcount
 
 
-def _ticket(automation: str, landed: Landed, t: Ticket) -> tuple[Any, ...]:
+def _ticket(automation: str, landed: Landed, t: Ticket) -> tuple[str, ...]:
+    event = moment(t.event_time)
+    known = event if t.known_at is t.event_time else moment(t.known_at)  # writing a time costs more than reading one
     return (
-        *(automation, t.source, t.ticket_id, t.version, t.correlation_id, t.event_time, t.known_at, t.created_at),
-        *(t.subject, t.body, t.status, t.priority, t.channel, t.language, t.queue, t.requester_id, t.customer_id),
-        *(list(t.tags), _json(t.custom), content_hash(t), landed.landing_id),
+        *(automation, t.source, text(t.ticket_id), text(t.version), text(t.correlation_id)),
+        *(event, known, moment(t.created_at), text(t.subject), text(t.body), text(t.status)),
+        *(
+            text(t.priority),
+            text(t.channel),
+            text(t.language),
+            text(t.queue),
+            text(t.requester_id),
+            text(t.customer_id),
+        ),
+        *(texts(t.tags), _json(t.custom), content_hash(t), str(landed.landing_id)),
     )
 
 
-def _contact(automation: str, landed: Landed, c: Contact) -> tuple[Any, ...]:
-    return (automation, c.source, c.contact_id, c.version, c.customer_id, c.event_time, c.known_at, landed.landing_id)
-
-
-def _customer(automation: str, landed: Landed, c: Customer) -> tuple[Any, ...]:
+def _contact(automation: str, landed: Landed, c: Contact) -> tuple[str, ...]:
     return (
-        *(automation, c.source, c.customer_id, c.version, c.correlation_id, c.event_time, c.known_at),
-        *(_json(c.attributes), landed.landing_id),
+        *(automation, c.source, text(c.contact_id), text(c.version), text(c.customer_id)),
+        *(moment(c.event_time), moment(c.known_at), str(landed.landing_id)),
+    )
+
+
+def _customer(automation: str, landed: Landed, c: Customer) -> tuple[str, ...]:
+    return (
+        *(automation, c.source, text(c.customer_id), text(c.version), text(c.correlation_id)),
+        *(moment(c.event_time), moment(c.known_at), _json(c.attributes), str(landed.landing_id)),
+    )
+
+
+def _outcome(automation: str, o: Outcome) -> tuple[str, ...]:
+    event = moment(o.event_time)
+    known = event if o.known_at is o.event_time else moment(o.known_at)
+    return (
+        *(automation, o.source, text(o.ticket_id), text(o.queue), o.origin, text(o.actor), text(o.correlation_id)),
+        *(event, known),
     )
 
 
 def _json(value: dict[str, Any]) -> str:
-    return orjson.dumps(value).decode() if value else "{}"
+    return text(orjson.dumps(value).decode()) if value else "{}"

@@ -19,11 +19,14 @@ from psycopg.rows import dict_row
 from aios_core.canonical.batch import Landed
 from aios_core.canonical.values import MAX_ID_CHARS
 from aios_core.errors import RecordError
+from resources.collecting import still, sweep
 from resources.connectors.base import Connector, Page, Record, Reject
 from resources.connectors.items import to_json
+from resources.copying import copy_lines, text
 from resources.database import Database
 from resources.quarantine import Entry, put_entries
 
+PAGES_A_SWEEP = 20
 MAX_RECORD_CHARS = 64 * 1024 * 1024
 
 
@@ -122,16 +125,21 @@ def pull(
 ) -> Pulled:
     """Everything new of a source, object by object, from where the last read ended."""
     landed = duplicates = rejected = pages = 0
-    for name in connector.objects:
-        cursor = store.cursor(automation=automation, source=source, object=name)
-        for page in connector.read(object=name, cursor=cursor):
-            pages += 1
-            if not page.records and not page.rejects and page.cursor in ("", cursor):
-                continue
-            result = store.land(automation=automation, source=source, page=page, previous_cursor=cursor, run_id=run_id)
-            cursor = page.cursor or cursor
-            landed, duplicates = landed + result.landed, duplicates + result.duplicates
-            rejected += result.rejected
+    with still():
+        for name in connector.objects:
+            cursor = store.cursor(automation=automation, source=source, object=name)
+            for page in connector.read(object=name, cursor=cursor):
+                pages += 1
+                if pages % PAGES_A_SWEEP == 0:
+                    sweep()
+                if not page.records and not page.rejects and page.cursor in ("", cursor):
+                    continue
+                result = store.land(
+                    automation=automation, source=source, page=page, previous_cursor=cursor, run_id=run_id
+                )
+                cursor = page.cursor or cursor
+                landed, duplicates = landed + result.landed, duplicates + result.duplicates
+                rejected += result.rejected
     return Pulled(landed=landed, duplicates=duplicates, rejected=rejected, pages=pages)
 
 
@@ -210,12 +218,14 @@ def _insert(
         "create temp table if not exists landing_stage"
         " (place integer, external_id text, version text, payload json, correlation_id text) on commit delete rows"
     )
-    with (
-        connection.cursor() as cursor,
-        cursor.copy("copy landing_stage (place, external_id, version, payload, correlation_id) from stdin") as copy,
-    ):
-        for place, row in enumerate(rows):
-            copy.write_row((place, *row))
+    copy_lines(
+        connection,
+        "copy landing_stage (place, external_id, version, payload, correlation_id) from stdin",
+        (
+            f"{place}\t{text(external_id)}\t{text(version)}\t{text(payload)}\t{correlation}"
+            for place, (external_id, version, payload, correlation) in enumerate(rows)
+        ),
+    )
     landed = connection.execute(
         "insert into landing_records (automation, source, object, external_id, version, payload, correlation_id, run_id)"
         " select %s, %s, %s, external_id, version, payload, correlation_id, %s from landing_stage order by place"

@@ -32,6 +32,7 @@ RESPONSE_FAULTS: Final = (
     "lost_response",
     "hung",
     "expired_token",
+    "new_field",
 )
 PAGE_FAULTS: Final = ("duplicates", "late")
 KINDS: Final = (*RESPONSE_FAULTS, *PAGE_FAULTS, "deletions")
@@ -112,6 +113,7 @@ class Faults:
     def __init__(self, plan: FaultPlan, *, seed: int) -> None:
         self._random = random.Random(seed)
         self.counts: Counter[str] = Counter()
+        self.requests = 0
         self.configure(plan)
 
     def configure(self, plan: FaultPlan) -> None:
@@ -167,6 +169,7 @@ class FaultMiddleware:
             await self._app(scope, receive, send)
             return
         faults = self._faults()
+        faults.requests += 1
         kind, plan, path = faults.response_fault(scope["path"], scope["method"]), faults.plan, scope["path"]
         if kind == "429":
             await respond(send, 429, throttled_body(path), {"Retry-After": f"{plan.retry_after:g}"})
@@ -184,6 +187,8 @@ class FaultMiddleware:
             raise Aborted("response cut short on purpose")
         elif kind == "malformed":
             await self._app(scope, receive, Malforming(send))
+        elif kind == "new_field":
+            await self._app(scope, receive, Widening(send))
         elif kind == "lost_response":
             await self._app(scope, receive, swallow)
             await respond(send, 502, unavailable_body(path), {})
@@ -230,6 +235,38 @@ class Malforming:
         headers = [(name, value) for name, value in self._start["headers"] if name.lower() != b"content-length"]
         await self._send({**self._start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
         await self._send({"type": "http.response.body", "body": body})
+
+
+class Widening:
+    """Every item of an answer's list has one field more than before, as after a release of the vendor's."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._start: Message = {}
+
+    async def __call__(self, message: Message) -> None:
+        """One message of the response."""
+        if message["type"] == "http.response.start":
+            self._start = message
+            return
+        body = widened(message.get("body", b""))
+        headers = [(name, value) for name, value in self._start["headers"] if name.lower() != b"content-length"]
+        await self._send({**self._start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
+        await self._send({"type": "http.response.body", "body": body})
+
+
+def widened(body: bytes) -> bytes:
+    """The same JSON, its list's items with `release_channel`; what holds no list of objects is left as it is."""
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body
+    lists = [content] if isinstance(content, list) else list(content.values()) if isinstance(content, dict) else []
+    for items in (found for found in lists if isinstance(found, list)):
+        for item in items:
+            if isinstance(item, dict):
+                item["release_channel"] = "stable"
+    return orjson.dumps(content)
 
 
 async def respond(send: Send, status: int, body: object, headers: Mapping[str, str]) -> None:

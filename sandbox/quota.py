@@ -46,6 +46,7 @@ class Quota:
         self._limits = limits
         self._monotonic = monotonic
         self._taken: dict[str, deque[float]] = {name: deque() for name in limits}
+        self.refused: dict[str, int] = {}
 
     def take(self, name: str) -> Standing:
         """Count one request, unless the limit is reached."""
@@ -53,6 +54,7 @@ class Quota:
         while taken and taken[0] <= now - WINDOW:
             taken.popleft()
         if len(taken) >= limit:
+            self.refused[name] = self.refused.get(name, 0) + 1
             return Standing(limit, 0, max(1, math.ceil(taken[0] + WINDOW - now)))
         taken.append(now)
         return Standing(limit, limit - len(taken), 0)

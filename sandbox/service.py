@@ -403,6 +403,8 @@ class Sandbox:
                 "pending": list(self.faults.pending),
                 "injected": dict(self.faults.counts),
             },
+            "requests": self.faults.requests,
+            "quota_refused": dict(self.quota.refused),
         }
 
     def manifest(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
@@ -14,7 +15,7 @@ import orjson
 from aios_core.automation import Automation
 from aios_core.canonical.entities import Contact, Customer, Ticket
 from aios_core.canonical.mapper import map_record
-from aios_core.checks import CheckReport, validate_customers, validate_tickets
+from aios_core.checks import TICKET_FIELDS, CheckReport, validate_customers, validate_tickets
 from aios_core.declaration.sources import Source
 from aios_core.errors import RecordError
 
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
 
 Entity = Ticket | Contact | Customer
 
-_TICKET_COLUMNS = (
-    *("source", "ticket_id", "version", "correlation_id", "event_time", "known_at", "created_at", "subject", "body"),
-    *("status", "priority", "channel", "language", "queue", "requester_id", "customer_id"),
-)
+# what every suite looks at; a field that is required comes on top
+_TICKET_COLUMNS = ("source", "ticket_id", "version", "event_time", "created_at", "status", "queue")
+_TEXTS = ("subject", "body", "text")
 _CUSTOMER_COLUMNS = ("source", "customer_id", "version", "event_time", "known_at")
 
 
@@ -111,17 +111,29 @@ def _checked(batch: Batch, automation: Automation, object: str) -> Batch:
 def _report(entities: Sequence[Entity], automation: Automation, now: datetime) -> CheckReport:
     first = entities[0]
     if isinstance(first, Ticket):
-        frame = _frame(entities, _TICKET_COLUMNS)
+        required = dict.fromkeys(n for n in automation.checks.required if n in TICKET_FIELDS and n not in _TEXTS)
+        frame = _frame(entities, tuple(dict.fromkeys((*_TICKET_COLUMNS, *required)))).assign(**_texts(entities))
         return validate_tickets(frame, checks=automation.checks, queues=automation.queue_names, now=now)
     if isinstance(first, Customer):
         return validate_customers(_frame(entities, _CUSTOMER_COLUMNS), checks=automation.checks, now=now)
     return CheckReport(rows=len(entities))  # contacts are two ids, which the mapper has checked
 
 
+def _texts(entities: Sequence[Any]) -> dict[str, list[Any]]:
+    """What checks ask of texts: whether there is one, and how long it is. The texts themselves are most of a batch, and stay out of the frame."""
+    return {
+        "subject": [e.subject[:1] for e in entities],
+        "body": [e.body[:1] for e in entities],
+        "text": [e.subject[:1] or e.body[:1] for e in entities],
+        "text_length": [len(e.subject) + len(e.body) for e in entities],
+    }
+
+
 def _frame(entities: Sequence[Entity], columns: Sequence[str]) -> "pd.DataFrame":
     import pandas as pd
 
-    data: dict[str, Any] = {name: [getattr(e, name) for e in entities] for name in columns}
+    values = zip(*map(attrgetter(*columns), entities), strict=True)
+    data: dict[str, Any] = dict(zip(columns, map(list, values), strict=True))
     for name in ("event_time", "known_at", "created_at"):
         if name in data:
             # said outright, as otherwise one odd year decides the unit of the whole column

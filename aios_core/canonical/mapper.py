@@ -5,8 +5,9 @@ vendor, beside this file).
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from aios_core.canonical import salesforce, tabular, zendesk
@@ -45,18 +46,30 @@ def map_record(
         "external_id": to_id(external_id, field="external_id"),
         "version": to_id(version, field="version"),
     }
-    if isinstance(source, ZendeskSource) and object == "users":
-        return zendesk.map_contact(**own)
-    if isinstance(source, ApiSource) and object == "users":
-        return tabular.map_contact(source, **own)
-    facts = own | {"correlation_id": correlation_id}
-    if isinstance(source, ZendeskSource) and object == "tickets":
-        return zendesk.map_ticket(source, **facts)
-    if isinstance(source, SalesforceSource) and object == "customers":
-        return salesforce.map_customer(source, **facts)
-    if isinstance(source, tabular.Mapped) and object == source.provides:
-        return (tabular.map_ticket if object == "tickets" else tabular.map_customer)(source, **facts)
-    raise RecordError("record.unknown_object", f"source `{source_name}` ({source.connector}) has no object `{object}`")
+    mapper = _mapper(type(source), object, source.provides)
+    if mapper is None:
+        raise RecordError(
+            "record.unknown_object", f"source `{source_name}` ({source.connector}) has no object `{object}`"
+        )
+    if object != "users":
+        own["correlation_id"] = correlation_id
+    return mapper(source, **own)
+
+
+@cache
+def _mapper(kind: type[Source], object: str, provides: str) -> Callable[..., Ticket | Contact | Customer] | None:
+    """Chosen once a kind: asking a pydantic model what it is costs as much as reading a field of a record."""
+    if issubclass(kind, ZendeskSource):
+        if object == "users":
+            return zendesk.map_contact
+        return zendesk.map_ticket if object == "tickets" else None
+    if issubclass(kind, SalesforceSource):
+        return salesforce.map_customer if object == "customers" else None
+    if issubclass(kind, ApiSource) and object == "users":
+        return tabular.map_contact
+    if object != provides:
+        return None
+    return tabular.map_ticket if object == "tickets" else tabular.map_customer
 
 
 def identify(source: Source, *, object: str, payload: Mapping[str, Any]) -> tuple[str | None, str | None]:

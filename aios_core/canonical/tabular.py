@@ -121,7 +121,12 @@ def map_ticket(
 
 
 def _gone(
-    source_name: str, payload: Mapping[str, Any], correlation_id: str, landed_at: datetime, external_id: str, version: str
+    source_name: str,
+    payload: Mapping[str, Any],
+    correlation_id: str,
+    landed_at: datetime,
+    external_id: str,
+    version: str,
 ) -> Ticket:
     """A ticket of which a topic says only that its key was deleted."""
     moment = to_optional_time(lookup(payload, "_kafka.time"), field="_kafka.time") or landed_at

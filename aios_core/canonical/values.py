@@ -51,7 +51,9 @@ def pick(mapping: Mapping[str, FieldMapping], name: str, payload: Mapping[str, A
     """
     rule = mapping.get(name)
     if rule is None:
-        value = lookup(payload, default) if default is not None else None
+        if default is None:
+            return None
+        value = payload[default] if default in payload else lookup(payload, default)
     elif rule.field is None:
         value = rule.constant
     else:
@@ -74,21 +76,24 @@ def to_text(value: Any, *, field: str) -> str:
         return clean_text(value)
     if value is None:
         return ""
-    if isinstance(value, bool | int | float):
+    if isinstance(value, (bool, int, float)):
         return _plain(value)
     raise RecordError("record.bad_text", f"{field}: a text is needed, found {_kind(value)}")
 
 
 def to_optional_text(value: Any, *, field: str) -> str | None:
     """As `to_text`, with None for nothing."""
-    return to_text(value, field=field).strip() or None
+    return None if value is None else to_text(value, field=field).strip() or None
 
 
 def to_id(value: Any, *, field: str) -> str:
     """An identifier of 1 to 400 characters. Raises `record.no_id` or `record.bad_id`."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, str):
+        text = clean_text(value).strip()
+    elif isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RecordError("record.no_id", f"{field}: an identifier is needed, found {_kind(value)}")
-    text = clean_text(_plain(value)).strip()
+    else:
+        text = clean_text(_plain(value)).strip()
     if not text:
         raise RecordError("record.no_id", f"{field}: the identifier is empty")
     if len(text) > MAX_ID_CHARS:
@@ -176,7 +181,12 @@ def short(value: Any, limit: int = 60) -> str:
 
 
 def _time(value: Any, format: str | None) -> datetime:
-    if isinstance(value, bool) or not isinstance(value, str | int | float | datetime):
+    if format is None and isinstance(value, str):
+        moment = datetime.fromisoformat(value.strip())
+        if moment.tzinfo is UTC:  # as nearly all are written; converting them to what they are costs as much as parsing
+            return moment
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, datetime)):
         raise TypeError(_kind(value))
     if isinstance(value, datetime):
         moment = value

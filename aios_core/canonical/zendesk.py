@@ -86,6 +86,7 @@ def map_ticket(
 
 
 def map_contact(
+    _source: ZendeskSource,
     *,
     source_name: str,
     payload: Mapping[str, Any],
@@ -119,9 +120,11 @@ def _custom(source: ZendeskSource, payload: Mapping[str, Any]) -> dict[str, Any]
     custom = {
         to_id(f["id"], field="custom_fields.id"): clean_json(f["value"], field="custom_fields")
         for f in fields or ()
-        if isinstance(f, Mapping) and f.get("value") is not None and f.get("id") is not None
+        if isinstance(f, dict) and f.get("value") is not None and f.get("id") is not None
     }
-    for name in source.mapping.keys() - TICKET_FIELDS:
+    for name in source.mapping:
+        if name in TICKET_FIELDS:
+            continue
         custom[name] = clean_json(pick(source.mapping, name, payload), field=name)
     return custom
 

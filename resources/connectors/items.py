@@ -20,6 +20,14 @@ def to_json(value: Any) -> str:
         return orjson.dumps(clean_json(value, field="payload")).decode()
 
 
+def in_order(value: Any) -> bytes:
+    """JSON with its keys sorted: the same for the same content. Raises RecordError for what is nested too deep."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, RecursionError):
+        return orjson.dumps(clean_json(value, field="payload"), option=orjson.OPT_SORT_KEYS)
+
+
 def content_version(payload: Any) -> str:
     """A version for a payload that states none: of its content, so that the same content is the same version."""
     return "sha256:" + hashlib.sha256(to_json(payload).encode()).hexdigest()[:32]
@@ -33,8 +41,19 @@ def item_reject(object: str, item: Any, error: RecordError) -> Reject:
         external_id=external_id[:MAX_ID_CHARS],
         code=error.code,
         message=str(error),
-        payload=to_json(item),
+        payload=_kept(item),
     )
+
+
+def _kept(item: Any) -> str:
+    """The item's JSON; of one that is nested too deep its own fields, without what is in them."""
+    try:
+        return to_json(item)
+    except RecordError:
+        if not isinstance(item, dict):
+            return to_json(f"a {type(item).__name__}, nested too deep")
+        shallow = {name: f"({len(v)} inside)" if isinstance(v, dict | list) else v for name, v in item.items()}
+        return to_json(shallow)
 
 
 def _written(value: Any) -> Any:

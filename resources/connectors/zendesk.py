@@ -258,6 +258,8 @@ def _page(object: str, body: Mapping[str, Any], cursor: str | None) -> Page:
         raise SourceMalformed(f"zendesk: an export page without a list of {object}; try again later")
     records, rejects = _records(object, items)
     following = body.get("after_cursor") or cursor or ""
+    if not isinstance(following, str):
+        raise SourceMalformed("zendesk: an export page whose cursor is no text; try again later")
     # a cursor that does not move would be read for ever
     done = bool(body.get("end_of_stream")) or following == (cursor or "")
     return Page(object=object, records=records, rejects=rejects, cursor=following, done=done)

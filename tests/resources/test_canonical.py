@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -329,3 +330,27 @@ def test_reading_gives_typed_columns_without_rows_too(database: Database) -> Non
     assert str(table.schema.field("created_at").type) == "timestamp[us, tz=UTC]"
     assert str(table.schema.field("tags").type) == "list<item: string>"
     assert {"label", "label_known_at"} <= set(table.column_names)
+
+
+def test_what_was_prepared_while_another_run_moved_on_is_thrown_away_and_prepared_anew(database: Database) -> None:
+    land(database, *(ticket(n) for n in range(1, 6)))
+    store, declared = CanonicalStore(database), automation()
+    of = {"automation": declared, "source": "helpdesk", "object": "tickets"}
+    prepared = store._prepared(declared, "helpdesk", "tickets", 0, 2)
+    assert store.advance(**of, limit=3).read == 3
+    assert store._written(declared, "helpdesk", "tickets", prepared) is None, "its position is not what it was"
+    assert rows(database, "select count(*) from tickets") == [(3,)]
+    assert store.catch_up(automation=declared, sources=["helpdesk"]).read == 2
+    assert rows(database, "select count(*), count(distinct ticket_id) from tickets") == [(5, 5)]
+
+
+def test_two_runs_that_catch_up_at_once_write_everything_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(canonical, "STEP", 3)
+    land(database, *(ticket(n) for n in range(1, 31)))
+    store, declared = CanonicalStore(database), automation()
+    with ThreadPoolExecutor(2) as both:
+        runs = [both.submit(store.catch_up, automation=declared, sources=["helpdesk"]) for _ in range(2)]
+        assert sum(run.result().read for run in runs) == 30
+    assert rows(database, "select count(*), count(distinct ticket_id) from tickets") == [(30, 30)]

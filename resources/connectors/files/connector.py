@@ -169,7 +169,7 @@ class FileConnector:
         self, path: Path, position: Position, items: Iterator[Item], digest: Hash
     ) -> Iterator[tuple[_Batch, Position]]:
         batch, raws, checked = _Batch(), list[bytes](), position.rows > 0 or self._format(path) != "jsonl"
-        resumed_tail, broken = position.tail, None
+        resumed_tail, broken, name = position.tail, None, self._name(path)
 
         def moved(complete: bool) -> tuple[_Batch, Position]:
             nonlocal position, batch, checked
@@ -186,7 +186,7 @@ class FileConnector:
         try:
             for item in items:
                 if item.payload is not None or item.code:
-                    self._add(batch, item, path, position, resumed_tail)
+                    self._add(batch, item, name, position.rows + 1, position.generation, resumed_tail)
                     resumed_tail = ""
                     position = _counted(position, item)
                 if item.settled:
@@ -205,18 +205,17 @@ class FileConnector:
             position = position.rewritten()
         position = replace(position, hash=content)
         self._require_columns(parquet_columns(path))
-        batch = _Batch()
+        batch, name, rows = _Batch(), self._name(path), position.rows
         for payload in parquet_rows(path, start=position.rows):
-            self._add(batch, Item(b"", payload), path, position, "")
-            position = replace(position, rows=position.rows + 1)
+            rows += 1
+            self._add(batch, Item(b"", payload), name, rows, position.generation, "")
             if batch.full:
-                yield batch, position
+                yield batch, replace(position, rows=rows)
                 batch = _Batch()
-        yield batch, replace(position, complete=True)
+        yield batch, replace(position, rows=rows, complete=True)
 
-    def _add(self, batch: _Batch, item: Item, path: Path, position: Position, resumed_tail: str) -> None:
+    def _add(self, batch: _Batch, item: Item, name: str, number: int, generation: int, resumed_tail: str) -> None:
         """The item as a record or a reject; nothing where it is the last, unfinished line of an earlier read, unchanged."""
-        number, name = position.rows + 1, self._name(path)
         batch.size += len(item.raw) or 500
         if item.payload is None:
             where = f"{name}, row {number:,}: {item.message}"
@@ -234,7 +233,7 @@ class FileConnector:
             Record(
                 object=self.objects[0],
                 external_id=external_id or f"{name}:{number}",
-                version=(version or f"{name}@{position.generation}") + ("+" if resumed_tail else ""),
+                version=(version or f"{name}@{generation}") + ("+" if resumed_tail else ""),
                 payload=item.payload,
             )
         )

@@ -1,10 +1,14 @@
 """Rows of Parquet files, batch by batch."""
 
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resources.connectors.files.streams import FileUnreadable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 BATCH = 2000
 
@@ -32,10 +36,34 @@ def parquet_rows(path: Path, *, start: int) -> Iterator[dict[str, Any]]:
                 return
             for batch in file.iter_batches(batch_size=BATCH, row_groups=groups):
                 if before + batch.num_rows > start:
-                    yield from batch.slice(max(0, start - before)).to_pylist()
+                    yield from _rows(batch.slice(max(0, start - before)))
                 before += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         raise FileUnreadable(f"broken after row {start:,}: {error}; write it again") from error
+
+
+def _rows(batch: "pa.RecordBatch") -> Iterator[dict[str, Any]]:
+    """As `to_pylist` gives them, which asks each value for its type: a column of one type is a list at once."""
+    names = batch.schema.names
+    for values in zip(*map(_values, batch.columns), strict=True):
+        yield dict(zip(names, values, strict=True))
+
+
+def _values(column: "pa.Array") -> list[Any]:
+    import pyarrow as pa
+
+    kind = column.type
+    whole = column.null_count == 0 and (
+        pa.types.is_integer(kind) or pa.types.is_float64(kind) or pa.types.is_boolean(kind)
+    )
+    if whole or pa.types.is_string(kind):  # texts keep their nulls
+        found: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
+        return found
+    if pa.types.is_timestamp(kind) and kind.tz == "UTC" and kind.unit in ("s", "ms", "us"):
+        naive = column.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False).tolist()
+        if not any(isinstance(moment, int) for moment in naive):  # after the year 9999, which Python has no name for
+            return [moment and moment.replace(tzinfo=UTC) for moment in naive]
+    return list(column.to_pylist())
 
 
 def _from_group(metadata: Any, start: int) -> tuple[list[int], int]:

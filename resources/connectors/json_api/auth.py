@@ -56,14 +56,14 @@ class _Renewed(httpx.Auth):
         self._token: str | None = None
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        fresh = self._token is None
-        if fresh:
+        if self._token is None:
             refused = yield from self._renew()
             if refused is not None:
                 return
         request.headers["Authorization"] = f"Bearer {self._token}"
         answer = yield request
-        if answer.status_code == 401 and not fresh:
+        # a new one too may have been revoked by now; where the credentials are wrong no token is given
+        if answer.status_code == 401:
             refused = yield from self._renew()
             if refused is None:
                 request.headers["Authorization"] = f"Bearer {self._token}"
@@ -76,8 +76,11 @@ class _Renewed(httpx.Auth):
             return answer
         try:
             body = orjson.loads(answer.content)
+        except orjson.JSONDecodeError as error:  # cut short, or a proxy's page: asked again like any answer
+            raise httpx.DecodingError(f"the token's answer is not JSON: {error}", request=answer.request) from error
+        try:
             self._token = str(body["access_token"])
-        except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        except (KeyError, TypeError) as error:
             raise ConfigurationError(f"{self._url}: gave no access token; is `token_path` right?") from error
         if isinstance(body.get("refresh_token"), str) and "refresh_token" in self._form:
             self._form["refresh_token"] = body["refresh_token"]  # some vendors give a new one with every token

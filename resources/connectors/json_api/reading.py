@@ -15,13 +15,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
-
 from aios_core.canonical.values import lookup, to_id, to_time
 from aios_core.declaration.listing import Listing
 from aios_core.errors import PermanentError, RecordError
 from resources.connectors.base import Page, Record, Reject
-from resources.connectors.items import item_reject, to_json
+from resources.connectors.items import in_order, item_reject
 from resources.connectors.json_api.asking import Asked, Place, items_of, place_after, request_for, written
 
 Ask = Callable[[Asked], tuple[Any, Mapping[str, str]]]
@@ -143,8 +141,6 @@ def _record(listing: Listing, object: str, item: Any) -> tuple[Record, datetime 
 
 def _version(listing: Listing, item: Mapping[str, Any], changed: datetime | None) -> str:
     """When it changed and what it is now: many APIs count whole seconds, in which an item can change twice."""
-    told = {name: value for name, value in item.items() if name not in listing.ignore}
-    content = hashlib.sha256(
-        to_json(orjson.loads(orjson.dumps(told, option=orjson.OPT_SORT_KEYS))).encode()
-    ).hexdigest()[:16]
+    told = {name: value for name, value in item.items() if name not in listing.ignore} if listing.ignore else item
+    content = hashlib.sha256(in_order(told)).hexdigest()[:16]
     return content if changed is None else f"{changed.isoformat()}/{content}"

@@ -154,10 +154,26 @@ def test_a_token_that_ran_out_is_asked_for_again_and_a_refused_one_is_an_error()
         listing={"path": "/v1/tickets"},
     )
     client = connector(declared, answer)
+    assert list(client.read(object="tickets", cursor=None))[-1].done
+    assert given == ["a1", "a2"], "a new one may have been revoked by the time it is shown"
+    refused = True
     with pytest.raises(SourceDenied):
         list(client.read(object="tickets", cursor=None))
+    assert given == ["a1", "a2", "a3"], "asked for once more, and not for ever"
+
+
+def test_a_token_answer_that_was_cut_short_is_asked_for_again_and_is_no_wrong_configuration() -> None:
+    bodies = [b'{"access_tok', b'{"access_token": "a1"}']
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/oauth/token":
+            return httpx.Response(200, content=bodies.pop(0))
+        return httpx.Response(200, json=[{"id": 1}])
+
+    auth = {"kind": "oauth", "token_path": "/oauth/token", "client_id": "c", "client_secret": "s"}
+    client = connector(source(auth=auth, listing={"path": "/v1/tickets"}), answer)
     assert list(client.read(object="tickets", cursor=None))[-1].done
-    assert given == ["a1", "a2"]
+    assert bodies == []
 
 
 def test_an_answer_without_its_list_is_malformed_not_empty() -> None:
