@@ -54,7 +54,8 @@ def batch(
 
     `audit` draws automated decisions of the last seven days by lot. `disagreement` takes tickets to which the version in shadow gives
     another queue than the decision made; verdicts that contradict each other on one text go to a batch for a lead. Asking again on the
-    same day gives the same batch.
+    same day gives the same batch. People find it in the console at once; it becomes a partition of `review_outcomes` with the next run
+    that makes batches (`review.schedule`), or when it is finished, whichever comes first.
 
     aios review batch --from audit --automation customer_escalations --size 50
     """
@@ -80,3 +81,8 @@ def batch(
     else:
         columns = ("automation", "batch", "state", "waiting", "decided", "due_at", "reason")
         output.table(rows, columns=columns, empty="nothing to look at: no such decisions in the last seven days")
+        if rows:
+            schedule = declared.automation.review.schedule
+            output.note(
+                f"in the console now; a partition of review_outcomes with the next run ({schedule}), or when finished"
+            )

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from aios_assets import jobs
+from aios_assets import jobs, partitions
 from resources import clock
 from resources.database import Database
 from resources.declarations import Declared
@@ -25,5 +25,7 @@ def build(declared: Declared) -> list[dg.SensorDefinition]:
             description="Collects a review batch when its last case is decided and can no longer be undone.",
             decide=decide,
             idle="no batch is finished",
+            # a batch made on demand may be finished before the schedule has made a partition of it
+            dynamic=partitions.review_batches(declared).name,
         )
     ]

@@ -34,10 +34,12 @@ def sensor(
     seconds: int = 15,
     unless: Callable[[Declared, dg.DagsterInstance], str | None] = lambda declared, instance: None,
     run_tags: Callable[[Declared], dict[str, str]] = naming.run_tags,
+    dynamic: str | None = None,
 ) -> dg.SensorDefinition:
     """A running-by-default sensor of one automation; `idle` is what the UI says when there is nothing to do.
 
-    While `unless` gives a reason, nothing is started. `run_tags` are those of the runs.
+    While `unless` gives a reason, nothing is started. `run_tags` are those of the runs. `dynamic` names the partitions that they are
+    of, where those come into being as they are needed.
     """
     job_name = naming.job_name(declared, job)
 
@@ -60,6 +62,9 @@ def sensor(
                 yield dg.SkipReason(reason)
                 return
             requests = decide(database.open())
+            # one partition that isn't known would fail the whole tick, and every tick after it
+            if dynamic and (named := [request.partition for request in requests if request.partition]):
+                context.instance.add_dynamic_partitions(dynamic, named)
         except Exception as error:
             context.log.exception("state could not be read")
             yield dg.SkipReason(f"state could not be read, trying again at the next tick: {error}")

@@ -15,7 +15,13 @@ from psycopg.types.json import Jsonb
 
 from aios_core.agents.outcome import Outcome
 from aios_core.agents.proposal import Proposal, proposal_record, restored
-from aios_core.agents.transcript import Transcript, content_hash, transcript_bytes, transcript_of
+from aios_core.agents.transcript import (
+    Transcript,
+    TranscriptError,
+    content_hash,
+    transcript_bytes,
+    transcript_of,
+)
 from aios_core.automation import Automation
 from aios_core.decisions.model import UNKNOWN_QUEUE
 from aios_core.drafting.written import Written
@@ -105,6 +111,15 @@ class StoredTranscript:
         """What it proposed, in the customer's own words."""
         proposed = self.transcript.proposal
         return None if proposed is None else restored(proposed, self.restore)
+
+    @property
+    def damage(self) -> str:
+        """Why the run can't be shown; empty where it can."""
+        try:
+            _ = self.proposal
+        except TranscriptError as error:
+            return str(error)
+        return ""
 
     @property
     def intact(self) -> bool:

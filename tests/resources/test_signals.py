@@ -7,9 +7,10 @@ from psycopg.types.json import Jsonb
 
 from aios_core.alerting.rules import rules_of
 from resources.monitoring import MonitorStore
+from resources.reviews import ReviewStore
 from resources.signals import SIGNALS, Asked
 from tests.resources.alerting import watched
-from tests.review_world import NOW, QUEUES, Wanted, record
+from tests.review_world import NOW, QUEUES, Wanted, automation, record
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 
@@ -151,3 +152,20 @@ def test_dead_letters_and_a_silent_judge_are_seen(database):
     assert (dead.subject, dead.note) == ("helpdesk", "gone")
     assert dead.value >= 3
     assert read(database, "judge_silent_minutes")[0].value == pytest.approx(60)
+
+
+def test_raised_cases_are_counted_by_queue_until_they_are_decided(database):
+    of = automation(review={"service_levels": {"fraud": 1}, "escalate_before_hours": 0.5})
+    wanted = [Wanted(ticket_id=t, queue=q) for t, q in (("a", "billing"), ("f", "fraud"), ("g", "fraud"))]
+    record(database, wanted, of=of)
+    store, late = ReviewStore(database), NOW + timedelta(minutes=40)
+    store.make_batches(automation=of, now=NOW)
+    assert read(database, "cases_escalated", of=of, now=late) == []
+    store.make_batches(automation=of, now=late)
+    (found,) = read(database, "cases_escalated", of=of, now=late)
+    assert (found.subject, found.value) == ("fraud", 2)
+    assert found.note == "2 cases would soon be late; the oldest waits 0.7 h"
+    assert read(database, "cases_escalated", of=of, now=late - timedelta(minutes=1)) == []  # not raised by then
+    for left in (1, 0):
+        store.decide(store.next_for("ana", now=late).case_id, actor="ana", queue="fraud", now=late)
+        assert [r.value for r in read(database, "cases_escalated", of=of, now=late)] == [1.0] * left
