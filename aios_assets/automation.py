@@ -27,6 +27,7 @@ from aios_assets import (
     landing,
     monitoring,
     quality,
+    requesters,
     review,
     score_shards,
     scoring,
@@ -42,6 +43,7 @@ from resources.policy import RegoPolicy
 STAGES = (
     landing,
     canonical,
+    requesters,
     features,
     training,
     champion,

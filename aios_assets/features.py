@@ -11,7 +11,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from aios_assets import naming, partitions
+from aios_assets import naming, partitions, requesters
 from aios_assets.metadata import sample
 from aios_core.automation import Automation
 from aios_core.features.build import build_features
@@ -44,6 +44,7 @@ def columns(automation: Automation) -> dict[str, str]:
 def build(declared: Declared) -> list[dg.AssetsDefinition]:
     automation = declared.automation
     upstream = ["tickets", *(["customers"] if automation.sources_of("customers") else [])]
+    upstream += [requesters.REQUESTERS] if requesters.declared_by(declared) else []
     spec = naming.spec(
         declared,
         "features",

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from aios_assets import agents, drafts, landing, naming, partitions, pods, synthetic
+from aios_assets import agents, drafts, landing, naming, partitions, pods, requesters, synthetic
 from aios_assets.remedies import narrow_job, rollback_job
 from aios_assets.repair import repair_job
 from aios_assets.rollout import advance_job
@@ -27,6 +27,7 @@ CHALLENGE, SYNTHETIC = "challenge", "synthetic"
 def build(declared: Declared) -> list[Any]:
     sources = declared.automation.sources
     customers = ["customers"] if declared.automation.sources_of("customers") else []
+    joined = [requesters.REQUESTERS] if requesters.declared_by(declared) else []
     days = partitions.days(declared)
     marked = [synthetic.DECISIONS] if synthetic.declared_by(declared) else []
     looked = [agents.AGENTS] if agents.declared_by(declared) else []
@@ -35,7 +36,7 @@ def build(declared: Declared) -> list[Any]:
         _job(
             declared,
             INGEST,
-            [*(landing.asset_name(s) for s in sources), "tickets", "outcomes", *customers],
+            [*(landing.asset_name(s) for s in sources), "tickets", "outcomes", *customers, *joined],
             "Read every source from its cursor, and make canonical what is new.",
         ),
         _job(

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from aios_core.declaration.base import Cron, Declared, Identifier, Share
 from aios_core.declaration.events import Events
+from aios_core.declaration.identity import Identity
 from aios_core.declaration.robots import Robot
 from aios_core.declaration.source_base import ApiSource
 from aios_core.declaration.sources import Source, ZendeskSource
@@ -638,6 +639,7 @@ class Automation(Declared):
     agents: Agents | None = Field(None, description="Where an agent may look into a case; none: nowhere")
     alerts: Alerts = Alerts()
     events: Events = Events()
+    identity: Identity = Identity()
     robots: dict[Identifier, Robot] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -107,7 +107,9 @@ NEWEST_CUSTOMERS = (
     "select {columns} from customers t where automation = {automation} order by landing_id desc limit {limit}"
 )
 
-ALL_CONTACTS = "select {columns} from contacts t where automation = {automation} order by known_at, contact_id, version"
+ALL_CONTACTS = (
+    "select {columns} from linked_contacts t where automation = {automation} order by known_at, contact_id, version"
+)
 
 ALL_CUSTOMERS = """
     select {columns} from customers t

@@ -238,7 +238,7 @@ where automation = %s and source = %s and ticket_id = %s order by event_time des
 
 _CUSTOMER = """
 select c.customer_id, c.known_at, c.attributes from tickets t
-left join lateral (select customer_id from contacts where automation = t.automation and source = t.source
+left join lateral (select customer_id from linked_contacts where automation = t.automation and source = t.source
   and contact_id = t.requester_id order by event_time desc limit 1) k on true
 join customers c on c.automation = t.automation and c.customer_id = coalesce(t.customer_id, k.customer_id)
 where t.automation = %s and t.source = %s and t.ticket_id = %s and t.version = %s

@@ -309,7 +309,7 @@ select d.decision_id, d.source, d.ticket_id, d.correlation_id, d.verdict, d.queu
   u.payload as person, l.payload as account
 from asking a join decisions d using (decision_id)
 join tickets t on t.automation = d.automation and t.source = d.source and t.ticket_id = d.ticket_id and t.version = d.ticket_version
-left join lateral (select customer_id, landing_id from contacts where automation = t.automation and source = t.source
+left join lateral (select customer_id, landing_id from linked_contacts where automation = t.automation and source = t.source
   and contact_id = t.requester_id order by event_time desc limit 1) k on true
 left join lateral (select attributes, landing_id from customers where automation = t.automation
   and customer_id = coalesce(t.customer_id, k.customer_id) and known_at <= %(now)s order by event_time desc limit 1) c on true

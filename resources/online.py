@@ -24,7 +24,7 @@ from resources.landing import land_one, lock_stream
 OBJECT = "decide"  # in landing: tickets that were sent to be decided, beside those that a connector read
 
 CONTACT = """
-    select {columns} from contacts t where automation = {automation} and source = {source} and contact_id = {contact}
+    select {columns} from linked_contacts t where automation = {automation} and source = {source} and contact_id = {contact}
     order by known_at, contact_id, version
 """
 CUSTOMER = """
