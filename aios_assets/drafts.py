@@ -142,7 +142,8 @@ def draft_all(
 
     store, made, now = DraftStore(database), Made(), clock.now()
     asking = store.wanted(declared.automation, now=now, limit=declared.automation.drafts.per_run)
-    made.wanted = len(asking)
+    full = len(asking) == declared.automation.drafts.per_run
+    made.wanted = store.count_wanted(declared.automation, now=now) if full else len(asking)
     if not asking:
         return made
     writer = DraftWriter(declared, database=database, search=KnowledgeSearch(database, lake), progress=report)

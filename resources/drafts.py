@@ -127,6 +127,14 @@ class DraftStore:
 
     def wanted(self, automation: Automation, *, now: datetime, limit: int) -> list[Wanted]:
         """Standing decisions that want a draft: what is to be sent first, then cases, the dearest doubts first."""
+        return [_wanted(row) for row in self._asking(_WANTED, automation, now=now, limit=limit)]
+
+    def count_wanted(self, automation: Automation, *, now: datetime) -> int:
+        """How many decisions want a draft, without a bound."""
+        found = self._asking(_COUNT_WANTED, automation, now=now, limit=None)
+        return int(found[0]["wanted"]) if found else 0
+
+    def _asking(self, query: str, automation: Automation, *, now: datetime, limit: int | None) -> list[DictRow]:
         drafts = automation.drafts
         if drafts is None:
             return []
@@ -137,11 +145,10 @@ class DraftStore:
             "now": now,
             "limit": limit,
         }
+        # said in the query, so that the planner sees that the index on this verdict will do
+        verdicts = "d.verdict in ('draft', 'automate')" if drafts.on_automate else "d.verdict = 'draft'"
         with self._database.connection() as connection:
-            # said in the query, so that the planner sees that the index on this verdict will do
-            verdicts = "d.verdict in ('draft', 'automate')" if drafts.on_automate else "d.verdict = 'draft'"
-            found = rows(connection, _WANTED.replace("{verdicts}", verdicts), asking)
-        return [_wanted(row) for row in found]
+            return rows(connection, query.replace("{verdicts}", verdicts), asking)
 
     def asked(self, decision_ids: Sequence[str], *, now: datetime) -> list[Wanted]:
         """What would be drafted for these decisions, in their order, whether or not a draft is wanted."""
@@ -318,7 +325,7 @@ left join landing_records l on l.landing_id = c.landing_id
 order by a.place, a.priority desc, a.decided_at, d.decision_id
 """
 
-_WANTED = f"""
+_ASKING = f"""
 with asking as (
   -- to be sent: a verified draft is the only thing that leaves for this verdict
   select d.decision_id, 0 as place, 0.0::double precision as priority, 1 as attempt, d.decided_at from decisions d
@@ -336,7 +343,11 @@ with asking as (
   where c.automation = %(automation)s and c.state <> 'decided' and (r.attempt is null or {_STALE})
   order by 2, 3 desc, 5, 1 limit %(limit)s
 )
-{_TICKETS}"""
+"""
+
+_WANTED = _ASKING + _TICKETS
+
+_COUNT_WANTED = _ASKING + "select count(*) as wanted from asking"
 
 _ASKED = f"""
 with asking as (

@@ -199,7 +199,9 @@ def test_a_run_makes_a_bounded_number_what_is_to_be_sent_first_and_the_next_goes
     shop = world(database, tmp_path, drafts={"per_run": 2})
     shop.knows(*ARTICLES)
     shop.decided(*(asks(str(n), DRAFT if n > 3 else REVIEW) for n in range(1, 6)))
-    assert [shop.draft().drafts for _ in range(4)] == [2, 2, 1, 0]
+    made = [shop.draft() for _ in range(4)]
+    assert [one.drafts for one in made] == [2, 2, 1, 0]
+    assert [one.metadata("EUR")["left"] for one in made] == [3, 1, 0, 0]  # also what lies past `per_run`
     assert shop.column("select ticket_id from drafts order by ctid limit 2") in (["4", "5"], ["5", "4"])
 
 
