@@ -30,7 +30,6 @@ def test_seven_thousand_customers_are_learnt_from_and_decided_without_a_word_of_
     assert summary["metrics"]["accuracy_automated"] >= 0.9
     assert summary["decisions"]["automate"] > 700
     assert summary["remedy"] == "none"
-    assert summary["seconds"]["total"] < 90
     version = platform.registry.get("churn_outreach", 1)
     assert (version.kind, version.classes) == ("tabular", ("none", "offer"))
     assert version.metrics["macro_f1"] >= 0.68

@@ -32,7 +32,6 @@ def test_banking77_is_routed_as_well_as_promised_with_thresholds_from_its_traini
     assert metrics["accuracy"] >= 0.90
     assert metrics["accuracy_automated"] >= 0.97
     assert metrics["coverage_automated"] >= 0.75
-    assert summary["seconds"]["total"] < 90
     learnt = platform.instance.get_latest_materialization_event(dg.AssetKey(["banking77", "training_set"]))
     assert learnt.asset_materialization.metadata["rows"].value == 10_003
 
@@ -53,4 +52,3 @@ def test_five_years_of_hadoop_issues_are_learnt_and_decided_by_yaml_alone(
     assert known == 0
     # what maintainers settle on is hardly written in an issue: a machine that is honest about it leaves most to people
     assert summary["decisions"]["review"] > summary["decisions"]["automate"]
-    assert summary["seconds"]["total"] < 90
