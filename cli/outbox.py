@@ -74,14 +74,16 @@ def replay(
     name = context.automation(automation).automation.name
     with context.database() as database:
         outbox = Outbox(database)
-        known = [row["action_id"] for row in outbox.dead(name, limit=1_000_000)]
+        known = outbox.dead_ids(name)
         wanted = known if every else [one for one in actions or () if one in known]
-        revived = outbox.revive(wanted, now=context.now())
+        revived = outbox.revive(name, wanted, actor=context.actor(), now=context.now())
     strange = sorted(set(actions or ()) - set(known))
     if json:
-        output.as_json({"revived": revived, "not_dead": strange})
+        output.as_json({"revived": revived.again, "outdated": revived.outdated, "not_dead": strange})
     else:
-        output.say(f"{revived} will be sent by the next delivery")
+        output.say(f"{revived.again} will be sent by the next delivery")
+        if revived.outdated:
+            output.note(f"{revived.outdated} will not: a newer decision on the ticket stands")
         if strange:
             output.note(f"not dead, or not of {name}: {', '.join(map(str, strange))}")
     if strange:

@@ -25,6 +25,7 @@ GAUGES = {
     "aios_review_batches": "Review batches by state.",
     "aios_review_oldest_case_seconds": "Age of the oldest undecided review case.",
     "aios_outbox_pending": "Actions waiting to be sent.",
+    "aios_outbox_dead": "Actions that failed for good and were not sent again.",
     "aios_quarantine_open": "Quarantined records not replayed or dropped.",
     "aios_incidents_open": "Open incidents by remedy.",
     "aios_alerts_firing": "Firing alerts by rule and severity.",

@@ -205,6 +205,10 @@ class ConsoleViews:
                     conn,
                     "select automation, target, count(*) as value from outbox where state = 'pending' group by 1, 2",
                 ),
+                "aios_outbox_dead": _rows(
+                    conn,
+                    "select automation, target, count(*) as value from outbox where state = 'dead' group by 1, 2",
+                ),
                 "aios_quarantine_open": _rows(
                     conn,
                     "select automation, count(*) as value from quarantine where replayed_at is null group by 1",

@@ -79,10 +79,16 @@ class DryRuns:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def compare(self, automation: str, *, since: datetime | None = None, differences: int = 20) -> Compared:
-        """Everything kept back since a moment (None: ever), with at most so many differences, newest first."""
+    def compare(
+        self, automation: str, *, since: datetime | None = None, differences: int = 20, at_most_ms: int = 0
+    ) -> Compared:
+        """Everything kept back since a moment (None: ever), with at most so many differences, newest first.
+
+        Raises psycopg's QueryCanceled where one of its questions takes longer than `at_most_ms` (0: any time).
+        """
         asked = {"automation": automation, "since": since, "limit": differences}
         with self._database.connection() as connection:
+            connection.execute(f"set local statement_timeout = {at_most_ms:d}")
             kept = rows(connection, _KEPT, asked)
             queues = rows(connection, _QUEUES, asked)
             differing = rows(connection, _DIFFERENCES, asked)

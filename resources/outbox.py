@@ -32,6 +32,7 @@ from resources.database import rows as read_rows
 from resources.ledger import append
 
 NEWER_DECISION = "a newer decision on this ticket"
+REPLAY = "replay"  # the kind of ledger entry that says who revived what
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,14 @@ class Delivered:
             dead=self.dead + other.dead,
             conflicts=self.conflicts + other.conflicts,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revived:
+    """What became of dead letters that somebody wants sent. The outdated stay back: a newer decision on their ticket stands."""
+
+    again: int = 0
+    outdated: int = 0
 
 
 class DeliveryStopped(RetryableError):
@@ -148,14 +157,29 @@ class Outbox:
                 (automation, limit),
             )
 
-    def revive(self, action_ids: Sequence[int], *, now: datetime) -> int:
-        """Dead letters become pending again, with all their attempts; returns how many were dead."""
+    def dead_ids(self, automation: str) -> list[int]:
+        """Every dead letter's id."""
         with self._database.connection() as conn:
-            return conn.execute(
-                "update outbox set state = 'pending', attempts = 0, next_attempt_at = %s"
-                " where action_id = any(%s) and state = 'dead'",
-                (now, list(action_ids)),
-            ).rowcount
+            found = conn.execute(
+                "select action_id from outbox where automation = %s and state = 'dead' order by action_id",
+                (automation,),
+            ).fetchall()
+        return [action_id for (action_id,) in found]
+
+    def revive(self, automation: str, action_ids: Sequence[int], *, actor: str, now: datetime) -> Revived:
+        """Dead letters become pending again, with all their attempts; the ledger keeps by whom.
+
+        Those of an older decision than the one that stands are withdrawn: sent now, they would go over the newer one.
+        """
+        with self._database.connection() as conn:
+            take_turns(conn, automation)
+            asked = {"automation": automation, "ids": list(action_ids), "now": now, "newer": NEWER_DECISION}
+            revived = [(i, state) for i, state in conn.execute(_REVIVE, asked).fetchall()]
+            if revived:
+                items = [orjson.dumps({"action_id": i, "state": state, "actor": actor}) for i, state in sorted(revived)]
+                append(conn, automation=automation, kind=REPLAY, subject=actor, items=items, now=now)
+        again = sum(state == "pending" for _, state in revived)
+        return Revived(again=again, outdated=len(revived) - again)
 
     def _drop_outdated(self, automation: Automation, target: str) -> None:
         """What was being sent, in vain, while a newer decision was recorded: recording does not wait for a vendor."""
@@ -278,6 +302,17 @@ _OUTDATED = f"""
 update outbox o set state = 'superseded', last_error = %s from decisions d
 where o.automation = %s and o.target = %s and o.state = 'pending' and o.attempts > 0 and o.case_id is null
   and d.decision_id = o.decision_id and {NEWER}
+"""
+
+_REVIVE = f"""
+with wanted as (
+  select o.action_id, o.case_id is null and o.decision_id is not null
+    and exists (select 1 from decisions d where d.decision_id = o.decision_id and {NEWER}) as outdated
+  from outbox o where o.automation = %(automation)s and o.action_id = any(%(ids)s) and o.state = 'dead' for update of o
+)
+update outbox o set state = case when w.outdated then 'superseded' else 'pending' end,
+  last_error = case when w.outdated then %(newer)s else o.last_error end, attempts = 0, next_attempt_at = %(now)s
+from wanted w where w.action_id = o.action_id returning o.action_id, o.state
 """
 
 # where a newer decision stands, the ticket is in good hands already

@@ -59,7 +59,9 @@ class SourceState:
     quarantined: int
     webhooks_waiting: int
     webhook_at: datetime | None
+    webhooks_today: int = 0  # of the last 24 hours
     breaker: str = "closed"
+    breaker_since: datetime | None = None
     breaker_until: datetime | None = None
     breaker_why: str = ""
     paused_until: datetime | None = None
@@ -161,8 +163,8 @@ on conflict (automation, source) do update set connector = excluded.connector, c
 
 _STATES = """
 select r.automation, r.source, r.connector, r.contract, r.read_at, r.seconds, r.landed, r.rejected, r.changes, r.failed_at, r.error,
-  n.newest_at, q.quarantined, w.webhooks_waiting, w.webhook_at, coalesce(b.state, 'closed') as breaker, b.until as breaker_until,
-  coalesce(b.why, '') as breaker_why, p.until as paused_until, r.traffic
+  n.newest_at, q.quarantined, w.webhooks_waiting, w.webhook_at, w.webhooks_today,
+  coalesce(b.state, 'closed') as breaker, b.changed_at as breaker_since, b.until as breaker_until, coalesce(b.why, '') as breaker_why, p.until as paused_until, r.traffic
 from source_reads r
 cross join lateral (
   select max(l.landed_at) as newest_at from cursors c cross join lateral (
@@ -173,7 +175,8 @@ cross join lateral (
   select count(*) as quarantined from quarantine q
   where q.automation = r.automation and q.source = r.source and q.replayed_at is null) q
 cross join lateral (
-  select count(*) filter (where read_at is null) as webhooks_waiting, max(received_at) as webhook_at from webhook_deliveries d
+  select count(*) filter (where read_at is null) as webhooks_waiting, max(received_at) as webhook_at,
+    count(*) filter (where received_at > now() - interval '1 day') as webhooks_today from webhook_deliveries d
   where d.automation = r.automation and d.source = r.source and d.received_at > now() - interval '30 days') w
 left join breakers b on b.key = r.breaker
 left join quota_pauses p on p.key = r.traffic and p.until > clock_timestamp()

@@ -6,7 +6,6 @@ Inputs go in as a variable file, secrets through the environment of that process
 it is kept: a page may show a password, a keyword may log it.
 """
 
-import contextlib
 import json
 import os
 import shutil
@@ -17,8 +16,11 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote, quote_plus
+from xml.etree import ElementTree as ET
 
 from aios_core.declaration.robots import OutputKind
 from aios_core.errors import ConfigurationError
@@ -28,7 +30,28 @@ from resources.robots.library import OUTCOME
 SHIPPED = Path(__file__).parent / "shipped"
 MOST_BYTES = 20 * 1024 * 1024
 HIDDEN = "********"
+# attributes of Robot Framework's own words
+STRUCTURE = frozenset(
+    {
+        "status",
+        "start",
+        "elapsed",
+        "time",
+        "level",
+        "type",
+        "id",
+        "generated",
+        "generator",
+        "rpa",
+        "schemaversion",
+        "html",
+        "pass",
+        "fail",
+        "skip",
+    }
+)
 POLL_SECONDS = 0.05
+GRACE_SECONDS = 15.0
 Status = Literal["sent", "gone", "conflict", "retry", "by_hand"]
 
 
@@ -74,9 +97,9 @@ def _process(job: Job, folder: Path) -> int | None:
     out = folder / "out"
     named = ["--task", job.name] if job.name else []
     command = [
-        sys.executable, "-m", "resources.robots.process",
+        sys.executable, "-m", "resources.robots.process", str(folder),
         "--outputdir", str(out), "--variablefile", str(given), "--variable", f"WORK_DIR:{folder}", "--loglevel", "INFO",
-        "--consolecolors", "off", "--report", "NONE", "--name", "Robot", *named, str(job.task),
+        "--consolecolors", "off", "--log", "NONE", "--report", "NONE", "--name", "Robot", *named, str(job.task),
     ]  # fmt: skip
     out.mkdir()
     with (out / "console.txt").open("wb") as console:
@@ -93,16 +116,22 @@ def _process(job: Job, folder: Path) -> int | None:
             _end_all(process)
 
 
-def _end_all(process: "subprocess.Popen[bytes]") -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _end_all(keeper: "subprocess.Popen[bytes]") -> None:
+    """The keeper ends the robot and all it has started, and leaves what they have written."""
+    if keeper.poll() is None:
+        keeper.send_signal(signal.SIGINT)
+    try:
+        keeper.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        keeper.kill()
+        keeper.wait()
 
 
 def _read(job: Job, folder: Path, code: int | None) -> Ended:
     out = folder / "out"
-    evidence = _evidence(out, job.secrets)
-    told = _outcome(out)
+    told = _outcome(out, job.secrets)
+    _redact(out, job.secrets)
+    evidence = _evidence(out)
     outputs = dict(told.get("outputs") or {})
     if code is None:
         return Ended(status="retry", message=f"the robot did not end within {job.seconds:g} s", evidence=evidence)
@@ -115,12 +144,16 @@ def _read(job: Job, folder: Path, code: int | None) -> Ended:
     return Ended(status="by_hand", message=message, outputs=outputs, evidence=evidence)
 
 
-def _outcome(out: Path) -> dict[str, Any]:
+def _outcome(out: Path, secrets: Mapping[str, str]) -> dict[str, Any]:
+    """What the task said, with its words kept free of secrets."""
     try:
         found = json.loads((out / OUTCOME).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    if not isinstance(found, dict):
+        return {}
+    outputs = {n: _hidden(v, secrets) if isinstance(v, str) else v for n, v in (found.get("outputs") or {}).items()}
+    return {**found, "message": _hidden(str(found.get("message") or ""), secrets), "outputs": outputs}
 
 
 def _wrong_outputs(wanted: Mapping[str, OutputKind], given: Mapping[str, Any]) -> str:
@@ -147,22 +180,71 @@ def _first_error(out: Path) -> str:
     return (failed[0] if failed else suite.message)[:500]
 
 
-def _evidence(out: Path, secrets: Mapping[str, str]) -> dict[str, bytes]:
-    """Logs and pictures, as far as they are not beyond all measure; without a secret in them."""
+def _redact(out: Path, secrets: Mapping[str, str]) -> None:
+    """Take secrets out of whatever text was written, and make the log of that: in a log of its own Robot packs long messages, where nobody finds them."""
+    for file in out.iterdir():
+        if file.suffix == ".xml":
+            _redact_xml(file, secrets)
+        elif file.suffix in (".txt", ".json"):
+            file.write_text(_hidden(file.read_text(encoding="utf-8", errors="replace"), secrets), encoding="utf-8")
+    if (out / "output.xml").is_file():
+        command = [
+            sys.executable,
+            "-m",
+            "robot.rebot",
+            "--outputdir",
+            str(out),
+            "--log",
+            "log.html",
+            "--report",
+            "NONE",
+        ]
+        subprocess.run(  # what can't be read any more has no log; the rest of the evidence stays
+            [*command, "--nostatusrc", str(out / "output.xml")],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            timeout=120,
+        )
+
+
+def _redact_xml(file: Path, secrets: Mapping[str, str]) -> None:
+    """In texts and values alone: a secret may be a word that is also a tag's name. What ends in the middle is no XML, and is taken as text."""
+    try:
+        tree = ET.parse(file)  # noqa: S314 (Robot Framework wrote it)
+    except ET.ParseError:
+        file.write_text(_hidden(file.read_text(encoding="utf-8", errors="replace"), secrets), encoding="utf-8")
+        return
+    for element in tree.iter():
+        element.text, element.tail = (part and _hidden(part, secrets) for part in (element.text, element.tail))
+        for name, value in element.attrib.items():
+            if name not in STRUCTURE:
+                element.set(name, _hidden(value, secrets))
+    tree.write(file, encoding="utf-8", xml_declaration=True)
+
+
+def _evidence(out: Path) -> dict[str, bytes]:
+    """Logs and pictures, as far as they are not beyond all measure."""
     found, left = {}, MOST_BYTES
     for file in sorted(out.iterdir(), key=lambda f: (f.suffix == ".xml", f.name)):
         if not is_kept(file.name) or not file.is_file() or file.stat().st_size > left:
             continue
-        content = file.read_bytes()
-        left -= len(content)
-        found[file.name] = (
-            content if file.suffix == ".png" else _hidden(content.decode("utf-8", "replace"), secrets).encode()
-        )
+        found[file.name] = file.read_bytes()
+        left -= len(found[file.name])
     return found
 
 
 def _hidden(text: str, secrets: Mapping[str, str]) -> str:
-    for value in sorted(secrets.values(), key=len, reverse=True):
-        if value:
-            text = text.replace(value, HIDDEN)
+    """Each secret, and each way in which markup, JSON or an address spells it."""
+    for value in sorted(filter(None, secrets.values()), key=len, reverse=True):
+        spelled = {
+            value,
+            escape(value),
+            escape(value, quote=False),
+            json.dumps(value)[1:-1],
+            quote(value, safe=""),
+            quote_plus(value),
+        }
+        for each in sorted(spelled, key=len, reverse=True):
+            text = text.replace(each, HIDDEN)
     return text

@@ -101,7 +101,7 @@ def pages(cases: list[str]) -> list[str]:
     return [
         "/", "/work", "/levels", "/agreement", f"/batches/escalations/{BATCH}", *(f"/cases/{case_id}" for case_id in cases[:3]),
         f"/cases/{cases[0]}/articles", f"/cases/{cases[0]}/earlier", "/decisions", f"/decisions?q=T0&at={then:%Y-%m-%dT%H:%M}",
-        f"/decisions/{cases[0]}", "/sources", "/quarantine", "/reports", "/models", "/incidents", "/incidents/1", "/alerts",
+        f"/decisions/{cases[0]}", "/sources", "/deliveries", "/quarantine", "/reports", "/models", "/incidents", "/incidents/1", "/alerts",
         "/automations/escalations/thresholds", "/nowhere",
     ]  # fmt: skip
 

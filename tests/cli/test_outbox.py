@@ -39,7 +39,7 @@ def test_a_dead_write_is_shown_with_its_error_and_sent_again(aios: Aios, dead: i
     assert (shown["action_id"], shown["last_error"]) == (dead, "failed by fake")
     assert "failed by fake" in aios("outbox", "dead", *OF).stdout
     done = aios("outbox", "replay", str(dead), *OF, "--json")
-    assert (done.exit_code, json.loads(done.stdout)) == (0, {"revived": 1, "not_dead": []})
+    assert (done.exit_code, json.loads(done.stdout)) == (0, {"revived": 1, "outdated": 0, "not_dead": []})
     assert json.loads(aios("outbox", "status", *OF, "--json").stdout) == {"pending": 1}
     again = aios("outbox", "replay", str(dead), *OF)
     assert (again.exit_code, f"not dead, or not of {NAME}: {dead}" in again.stderr) == (1, True)

@@ -22,8 +22,9 @@ def test_a_source_is_shown_with_its_read_its_quota_and_why_it_is_left_alone(ana,
     assert "1,234 new" in page
     assert "50 of 50" in page
     assert "left alone" in page
+    assert f'since <time datetime="{NOW.isoformat()}"' in page
     assert "timed out &lt;here&gt;" in page
-    assert "new `&lt;sla&gt;` (text)" in page
+    assert "new <code>&lt;sla&gt;</code> (text)" in page
     assert "events:https://warehouse.example" in page
     assert 'aria-current="page">Sources' in page
 

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from resources.connectors.base import WriteResult
 from resources.database import Database
 from resources.decisions import DecisionStore
 from resources.ledger import Ledger
-from resources.outbox import Delivered, DeliveryStopped, Outbox, enqueue
+from resources.outbox import Delivered, DeliveryStopped, Outbox, Revived, enqueue
 from tests.resources.deciding import NOW, POLICY, FakeHelpdesk, automation, decisions, ticket
 
 CARE = automation(actions={"source": "helpdesk", "batch_size": 10, "max_attempts": 3})
@@ -83,8 +84,9 @@ def test_what_failed_comes_back_after_a_growing_pause_and_then_is_dead(database:
     assert deliver(database, helpdesk, now=NOW + timedelta(seconds=45)) == Delivered()
     assert deliver(database, helpdesk, now=NOW + timedelta(minutes=5)) == Delivered(dead=1)
     ids = column(database, "select action_id from outbox where state = 'dead'")
-    assert Outbox(database).revive(ids, now=NOW + timedelta(minutes=6)) == 1
-    assert Outbox(database).revive(ids, now=NOW + timedelta(minutes=6)) == 0
+    revive = partial(Outbox(database).revive, "care", ids, actor="person:lea", now=NOW + timedelta(minutes=6))
+    assert revive() == Revived(again=1)
+    assert revive() == Revived()
     assert deliver(database, FakeHelpdesk(), now=NOW + timedelta(minutes=6)) == Delivered(sent=1)
 
 
@@ -192,6 +194,34 @@ def test_a_newer_decision_recorded_while_sending_in_vain_is_obeyed(database: Dat
     assert deliver(database, helpdesk, now=NOW + timedelta(minutes=2)) == Delivered(sent=1)
     assert list(helpdesk.effects.values()) == ["outage"]
     assert states(database) == {"sent": 1, "superseded": 1}
+
+
+def test_a_dead_write_is_never_replayed_over_a_newer_decision(database: Database) -> None:
+    fill(database, 2)
+    assert deliver(database, FakeHelpdesk({"0": "failed", "1": "failed"})) == Delivered(dead=2)
+    known_at = ticket(0)["known_at"] + timedelta(hours=1)
+    newer = decisions([ticket(0, ticket_version="v2", known_at=known_at)], CARE, probabilities=[[0.02, 0.03, 0.95]])
+    later = NOW + timedelta(seconds=1)
+    DecisionStore(database).record(newer, automation=CARE, policy_text=POLICY, now=later)
+    assert deliver(database, FakeHelpdesk(), now=later) == Delivered(sent=1)
+    outbox = Outbox(database)
+    done = outbox.revive("care", outbox.dead_ids("care"), actor="person:lea", now=later)
+    assert done == Revived(again=1, outdated=1)
+    helpdesk = FakeHelpdesk()
+    assert deliver(database, helpdesk, now=later) == Delivered(sent=1)
+    assert helpdesk.calls == [["1"]]
+    assert states(database) == {"sent": 2, "superseded": 1}
+    assert column(database, "select subject || ' ' || items from ledger where kind = 'replay'") == ["person:lea 2"]
+    assert Ledger(database).verify().ok
+
+
+def test_only_the_named_automation_s_dead_writes_are_revived(database: Database) -> None:
+    fill(database, 1)
+    deliver(database, FakeHelpdesk({"0": "failed"}))
+    ids = Outbox(database).dead_ids("care")
+    assert Outbox(database).revive("other", ids, actor="person:lea", now=NOW) == Revived()
+    assert states(database) == {"dead": 1}
+    assert column(database, "select count(*) from ledger where kind = 'replay'") == [0]
 
 
 def test_a_conflict_with_a_ticket_that_was_decided_again_asks_nobody(database: Database) -> None:

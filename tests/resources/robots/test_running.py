@@ -1,11 +1,16 @@
 """Robots without a browser: what becomes of a run, its time, its secrets, and whose turn it is."""
 
+import base64
 import hashlib
+import json
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
+import zlib
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +85,24 @@ def test_a_robot_that_does_not_end_is_ended_with_all_it_started(tmp_path) -> Non
     assert running == ""
 
 
-def test_a_secret_stands_in_no_evidence_and_no_message(tmp_path) -> None:
-    body = "Log    it is %{DESK_PASSWORD}\nLog To Console    %{DESK_PASSWORD}\nFail    could not use %{DESK_PASSWORD}"
-    found = ended(tmp_path, body, secrets={"DESK_PASSWORD": "hunter2-and-more"})
+@pytest.mark.parametrize("secret", ["hunter2-and-more", 'a<b>&"c" d\\e'])
+@pytest.mark.parametrize("ending", ["Fail", "Try Again Later", "Done Already"])
+def test_a_secret_stands_in_no_evidence_no_message_and_no_output(tmp_path, secret, ending) -> None:
+    body = (
+        "Log    it is %{DESK_PASSWORD}\nLog To Console    %{DESK_PASSWORD}\n"
+        "${long}=    Evaluate    '%{OTHER} ' * 2000\nLog    ${long}\n"
+        f"Give Output    echo    %{{DESK_PASSWORD}}\n{ending}    could not use %{{DESK_PASSWORD}}"
+    )
+    found = ended(tmp_path, body, secrets={"DESK_PASSWORD": secret, "OTHER": "plainSecret123"})
     assert found.message == "could not use ********"
-    assert all(b"hunter2" not in content for content in found.evidence.values())
+    assert found.outputs == {"echo": "********"}
+    for content in found.evidence.values():
+        packed = re.findall(rb'"(eN[A-Za-z0-9+/=]+)"', content)  # long messages stand packed in a log
+        for text in (content, *(zlib.decompress(base64.b64decode(part)) for part in packed)):
+            assert all(
+                form.encode() not in text for form in (secret, escape(secret), json.dumps(secret)[1:-1], "plainSecret")
+            )
+    assert "log.html" in found.evidence
 
 
 def test_a_robot_is_given_what_it_declares_of_an_action_and_nothing_else(tmp_path, monkeypatch) -> None:
@@ -165,26 +183,30 @@ def test_evidence_is_kept_with_its_hash_and_found_by_its_decision(database: Data
     assert kept.outputs == {"reference": "A"}
 
 
-def test_a_robot_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    file = task(tmp_path, "Log    begun    console=True\nSleep    60s")
+def test_a_robot_and_all_it_started_end_with_the_process_that_started_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    file = task(tmp_path, "Evaluate    subprocess.Popen(['sleep', '78'])    modules=subprocess\nSleep    60s")
     code = (
         "import sys; from pathlib import Path; from resources.robots.running import Job, run;"
         "run(Job(task=Path(sys.argv[1]), name=None, variables={}, secrets={}, outputs={}, seconds=60))"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(file)])
-    found = _children(str(file), there=True)
-    assert found, "the robot runs"
+    assert _running("^sleep 78$", there=True), "the robot runs"
     parent.kill()
     parent.wait()
-    assert _children(str(file), there=False) == []
+    assert _running(str(file), there=False) == []
+    assert _running("^sleep 78$", there=False) == []
+    for _ in range(50):
+        if not list(tmp_path.glob("aios-robot-*")):
+            break
+        time.sleep(0.1)
+    assert list(tmp_path.glob("aios-robot-*")) == []
 
 
-def _children(mark: str, *, there: bool) -> list[str]:
-    """Processes of robots at this task, once there are some, or none any more."""
+def _running(pattern: str, *, there: bool) -> list[str]:
+    """Processes with this in their command, once there are some, or none any more."""
     for _ in range(150):
-        told = subprocess.run(
-            ["pgrep", "-f", f"resources.robots.process.*{mark}"], capture_output=True, text=True, check=False
-        )
+        told = subprocess.run(["pgrep", "-f", pattern], capture_output=True, text=True, check=False)
         found = told.stdout.split()
         if bool(found) == there:
             return found
