@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from gateway.security import HEADERS, PAGE_POLICY
 from resources.console_case import masked
@@ -40,6 +40,8 @@ class Pages:
             "path": lambda text: quote(str(text), safe="/"),
             "number": number,
             "web": web,
+            "coded": coded,
+            "actor": actor,
             "masked": masked,
         }
         self._environment.globals |= {"asset": asset} | everywhere
@@ -104,6 +106,20 @@ def number(value: float) -> str:
 def web(address: str | None) -> str | None:
     """An address that may stand in a link: http or https. An article's own may be anything, `javascript:` included."""
     return address if address and address.strip().lower().startswith(("https://", "http://")) else None
+
+
+def coded(text: str) -> Markup:
+    """Our own messages set names and commands in backticks; on a page they are code. Backticks without a partner stay."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return escape(text)
+    return Markup("").join(Markup("<code>{}</code>").format(p) if i % 2 else escape(p) for i, p in enumerate(parts))
+
+
+def actor(who: str) -> str:
+    """person:lea -> lea, run:75dd003c-8c32-… -> run 75dd003c, model:x stays."""
+    kind, _, name = who.partition(":")
+    return name if kind == "person" and name else f"run {name[:8]}" if kind == "run" and name else who
 
 
 def asset(file: str) -> str:

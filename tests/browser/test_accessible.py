@@ -61,6 +61,9 @@ def cases(running) -> list[str]:
     _sources(database)
     with database.connection() as conn:
         conn.execute("update tickets set created_at = created_at - interval '3 days' where ticket_id like 'A%'")
+        ended = "update outbox set state = %s, attempts = 8, last_error = %s where external_id = %s"
+        for state, ticket_id in (("dead", "A0"), ("pending", "A1"), ("dry_run", "A2")):
+            assert conn.execute(ended, (state, f"no such group: {LONG}", ticket_id)).rowcount, ticket_id
         conn.execute(
             "insert into quarantine (automation, source, object, external_id, stage, code, message, payload, payload_hash,"
             " correlation_id) values ('escalations', 'helpdesk', 'tickets', '77', 'canonical', 'ticket.no_date',"

@@ -58,7 +58,7 @@ def test_a_lead_sends_the_chosen_again_and_it_is_kept_by_whom(lea, ended, databa
     lea.see("/deliveries")
     page = lea.submit(SEND, automation="care", action=str(ended[0])).text
     assert "1 will be sent by the next delivery." in page
-    assert "<strong>person:lea</strong> 1 of Care" in page
+    assert "<strong>lea</strong> 1 of Care" in page
     assert states(database) == {"dead": 1, "pending": 2, "sent": 2}
     page = lea.submit(SEND, automation="care", every="1").text
     assert states(database) == {"pending": 3, "sent": 2}

@@ -64,7 +64,7 @@ def test_the_case_page_shows_all_that_a_verdict_needs(ana, cases):
         "36.0%",
         "charged twice",
         "below",
-        "threshold",
+        "Threshold",
     ):
         assert expected in page, expected
     assert re.findall(r'name="queue" value="(\w+)" data-key="([123])', page) == [

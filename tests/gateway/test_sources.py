@@ -20,6 +20,7 @@ def test_a_source_is_shown_with_its_read_its_quota_and_why_it_is_left_alone(ana,
     Breakers(database).failed("events:https://warehouse.example", now=NOW, why="answered 500")
     page = ana.see("/sources").text
     assert "1,234 new" in page
+    assert '/assets/care/desk_landing">desk</a>' in page
     assert "50 of 50" in page
     assert "left alone" in page
     assert f'since <time datetime="{NOW.isoformat()}"' in page
