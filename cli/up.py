@@ -59,8 +59,10 @@ def up(
             summary = _main_job(platform, automation, progress) if run else None
             platform.start_daemon()
             progress.end()
-            _show(platform, summary)
             stop.unwinds = False
+            if stop.asked:  # Python swallows what a handler raises inside a finalizer or a callback from C
+                raise KeyboardInterrupt
+            _show(platform, summary)
             platform.watch(lambda: stop.asked, restarted=_say_restarted)
             err.print("stopping …")
     err.print("stopped; state is kept, `aios up` goes on from it")
