@@ -1,29 +1,22 @@
 """Landing: one asset a source, raw records exactly as they came, each once.
 
-What belongs here: reading pages from a connector into the landing table. What does not: understanding a payload
-(`canonical.py`).
+What belongs here: the assets, their checks, and that the sources of a run are read side by side. What does not: one read
+(`resources/ingestion.py`) and understanding a payload (`canonical.py`).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import dagster as dg
 
 from aios_assets import naming
 from aios_core.errors import AiosError
-from resources import clock
 from resources.bulkhead import Bulkheads, Moved
-from resources.connectors.base import Hinted, Page
-from resources.connectors.files.connector import FilesIncomplete
-from resources.connectors.traffic import SharedTraffic
-from resources.contracts import ContractStore, Kept
 from resources.dagster_resources import ConnectorsResource, DatabaseResource
 from resources.declarations import Declared
 from resources.deployments import deployment
-from resources.landing import LandingStore, Pulled, pull
-from resources.source_reads import SourceReads
-from resources.webhooks import WebhookStore
+from resources.ingestion import Landed, land_source
+from resources.landing import LandingStore
 
 PATIENCE_SECONDS = 45.0  # longer than one request may take
 COLUMNS = {
@@ -35,53 +28,6 @@ COLUMNS = {
     "correlation_id": "text",
     "landed_at": "timestamp",
 }
-
-
-@dataclass(slots=True)
-class _UpToTheBroken:
-    """A connector's reading side that keeps the complaint about broken files, so that what was readable goes on."""
-
-    connector: Kept
-    problem: FilesIncomplete | None = None
-
-    @property
-    def objects(self) -> tuple[str, ...]:
-        return self.connector.objects
-
-    def read(self, *, object: str, cursor: str | None) -> Iterator[Page]:
-        try:
-            yield from self.connector.read(object=object, cursor=cursor)
-        except FilesIncomplete as error:
-            self.problem = error
-
-
-NOTHING = Pulled(landed=0, duplicates=0, rejected=0, pages=0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Landed:
-    """What one read brought. `problem` says why it is not all there is; empty: it is."""
-
-    pulled: Pulled = NOTHING
-    changes: tuple[str, ...] = ()
-    problem: str = ""
-
-
-@dataclass(slots=True)
-class _Watched:
-    """A reading side that tells whenever a page has come."""
-
-    connector: _UpToTheBroken
-    moved: Moved
-
-    @property
-    def objects(self) -> tuple[str, ...]:
-        return self.connector.objects
-
-    def read(self, *, object: str, cursor: str | None) -> Iterator[Page]:
-        for page in self.connector.read(object=object, cursor=cursor):
-            self.moved()
-            yield page
 
 
 READS: Bulkheads[Landed] = Bulkheads()
@@ -191,25 +137,13 @@ def _read(
     database: DatabaseResource,
     connectors: ConnectorsResource,
 ) -> Landed:
-    """Everything new of a source, landed."""
-    automation, declaration = declared.automation, declared.automation.sources[source]
-    named = {"automation": automation.name, "source": source}
-    store, hooks, contracts = (kind(database.open()) for kind in (LandingStore, WebhookStore, ContractStore))
-    told = hooks.newest(**named)  # what comes from now on may miss this read
-    shared: list[SharedTraffic] = []
-    with SourceReads(database.open()).reading(
-        **named, connector=declaration.connector, contract=declaration.contract, clock=clock.now, traffic=shared
-    ) as read:
-        with connectors.open(declaration, automation=automation, folder=declared.folder, made=shared) as connector:
-            if declaration.told_at is not None and isinstance(connector, Hinted):
-                connector.hint(hooks.told_of(**named, path=declaration.told_at))
-            kept = Kept(connector=connector, mode=declaration.contract, known=contracts.known(**named))
-            readable = _UpToTheBroken(kept)
-            pulled = pull(_Watched(readable, moved), store, **named, run_id=run_id)
-        if readable.problem and not store.count(**named):
-            raise readable.problem
-        changed = tuple(f"{name}: {c.kind} `{c.path}` ({c.found})" for name, found in kept.found.items() for c in found)
-        read.landed, read.rejected, read.changes = pulled.landed, pulled.rejected, changed[:20]
-    kept.save(contracts, **named, now=clock.now())
-    hooks.answered(**named, up_to=told, now=clock.now())
-    return Landed(pulled=pulled, changes=changed, problem=str(readable.problem or ""))
+    automation = declared.automation
+    connect = partial(connectors.open, automation.sources[source], automation=automation, folder=declared.folder)
+    return land_source(
+        automation,
+        source,
+        database=database.open(),
+        connect=lambda made: connect(made=made),
+        moved=moved,
+        run_id=run_id,
+    )

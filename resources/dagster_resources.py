@@ -87,17 +87,8 @@ class ConnectorsResource(dg.ConfigurableResource):
         self, source: Source, *, automation: Automation, folder: Path, made: "list[SharedTraffic] | None" = None
     ) -> Iterator["Connector"]:
         """An open connector; what it shares with others is put into `made`."""
-        from resources.connectors.factory import open_connector, shared
-        from resources.deployments import expand
+        from resources.connectors.factory import connected
 
-        connector = open_connector(
-            source,
-            folder=folder,
-            queues=automation.queue_names,
-            expand=expand,
-            traffic=shared(self.database.open(), made),
-        )
-        try:
+        database = self.database.open()
+        with connected(source, automation=automation, folder=folder, database=database, made=made) as connector:
             yield connector
-        finally:
-            connector.close()

@@ -1,6 +1,6 @@
 """The reading process: every source in a thread of its own, from its vendor into landing and on into canonical tickets, for ever.
 
-What belongs here: the order of one read, as the assets have it, and going on after whatever happened. What does not: who kills it (`killing.py`).
+What belongs here: reading again and again, and going on after whatever happened. What a read is, is the product's own (`resources/ingestion.py`). What does not: who kills it (`killing.py`).
 
     python -m benchmarks.soak.reading DECLARATION [--last]
 
@@ -10,8 +10,8 @@ With `--last` each source is read until a read brings nothing new, and the proce
 import sys
 import threading
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -19,15 +19,12 @@ import psycopg
 from aios_core.errors import RetryableError
 from benchmarks.soak.vendors import VENDORS
 from resources.canonical import CanonicalStore
-from resources.connectors.base import Hinted
-from resources.connectors.factory import open_connector, shared
+from resources.connectors.factory import connected
 from resources.connectors.failures import SourceDenied
-from resources.contracts import ContractStore, Kept
 from resources.database import Database
 from resources.declarations import Declared, load_declaration
 from resources.deployments import expand
-from resources.landing import LandingStore, pull
-from resources.webhooks import WebhookStore
+from resources.ingestion import land_source
 
 # what the day is made of: the vendor's and our own Postgres' failures, and a token that was revoked twice in a row. A run would fail and the next
 # one read on. Anything else ends the process, and the soak with it
@@ -43,30 +40,13 @@ class Reader:
 
     def read(self, source: str) -> int:
         """One read, as a run does it; returns how many records landed."""
-        automation, name = self._declared.automation, self._declared.automation.name
-        declaration = automation.sources[source]
-        hooks, contracts = WebhookStore(self._database), ContractStore(self._database)
-        told = hooks.newest(automation=name, source=source)
-        connector = open_connector(
-            declaration,
-            folder=self._declared.folder,
-            queues=automation.queue_names,
-            expand=expand,
-            traffic=shared(self._database),
+        automation, folder = self._declared.automation, self._declared.folder
+        connect = partial(
+            connected, automation.sources[source], automation=automation, folder=folder, database=self._database
         )
-        try:
-            if declaration.told_at is not None and isinstance(connector, Hinted):
-                connector.hint(hooks.told_of(automation=name, source=source, path=declaration.told_at))
-            known = contracts.known(automation=name, source=source)
-            kept = Kept(connector=connector, mode=declaration.contract, known=known)
-            landed = pull(kept, LandingStore(self._database), automation=name, source=source).landed
-        finally:
-            connector.close()
-        now = datetime.now(UTC)
-        kept.save(contracts, automation=name, source=source, now=now)
-        hooks.answered(automation=name, source=source, up_to=told, now=now)
+        read = land_source(automation, source, database=self._database, connect=lambda made: connect(made=made))
         CanonicalStore(self._database).catch_up(automation=automation, sources=[source])
-        return landed
+        return read.pulled.landed
 
     def for_ever(self, source: str) -> None:
         """Read, pause, read."""
@@ -95,6 +75,18 @@ def patiently(work: Callable[[], int]) -> int | None:
         return None
 
 
+def run_together(names: Iterable[str], work: Callable[[str], None], *, failed: list[str]) -> None:
+    """A thread for each, until all have ended or one has `failed`, which is then told."""
+    threads = [threading.Thread(target=work, args=(name,), name=name, daemon=True) for name in names]
+    for thread in threads:
+        thread.start()
+    print("started", flush=True)
+    while any(thread.is_alive() for thread in threads) and not failed:
+        time.sleep(0.1)
+    for said in failed:
+        print(f"failed: {said}", file=sys.stderr, flush=True)
+
+
 def main(file: Path, *, last: bool) -> int:
     """Every source at once; 1 where one met what does not pass."""
     declared = load_declaration(file)
@@ -109,17 +101,7 @@ def main(file: Path, *, last: bool) -> int:
                 failed.append(f"{source}: {type(error).__name__}: {error}")
                 raise
 
-        threads = [
-            threading.Thread(target=work, args=(source,), name=source, daemon=True)
-            for source in declared.automation.sources
-        ]
-        for thread in threads:
-            thread.start()
-        print("started", flush=True)
-        while any(thread.is_alive() for thread in threads) and not failed:
-            time.sleep(0.1)
-    for said in failed:
-        print(f"failed: {said}", file=sys.stderr, flush=True)
+        run_together(declared.automation.sources, work, failed=failed)
     return 1 if failed else 0
 
 

@@ -8,15 +8,14 @@ With `--last` everything is due at once, whatever pause it had, and the process 
 """
 
 import sys
-import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from aios_core.automation import Automation
-from benchmarks.soak.reading import AGAIN_SECONDS, LAST_SECONDS, patiently
+from benchmarks.soak.reading import AGAIN_SECONDS, LAST_SECONDS, patiently, run_together
 from benchmarks.soak.vendors import WRITERS
-from resources.connectors.factory import open_connector, shared
+from resources.connectors.factory import connected
 from resources.database import Database, rows
 from resources.declarations import load_declaration
 from resources.deployments import expand
@@ -29,17 +28,8 @@ WAITING = "select 1 from outbox where automation = %s and target = %s and state 
 
 def send(automation: Automation, database: Database, folder: Path, target: str, *, now: datetime) -> int:
     """Everything that is due; returns how many arrived."""
-    connector = open_connector(
-        automation.sources[target],
-        folder=folder,
-        queues=automation.queue_names,
-        expand=expand,
-        traffic=shared(database),
-    )
-    try:
+    with connected(automation.sources[target], automation=automation, folder=folder, database=database) as connector:
         return Outbox(database).deliver(automation=automation, target=target, connector=connector, now=now).sent
-    finally:
-        connector.close()
 
 
 def main(file: Path, *, last: bool) -> int:
@@ -67,14 +57,7 @@ def main(file: Path, *, last: bool) -> int:
                 failed.append(f"{target}: {type(error).__name__}: {error}")
                 raise
 
-        threads = [threading.Thread(target=work, args=(name,), name=name, daemon=True) for name in WRITERS]
-        for thread in threads:
-            thread.start()
-        print("started", flush=True)
-        while any(thread.is_alive() for thread in threads) and not failed:
-            time.sleep(0.1)
-    for said in failed:
-        print(f"failed: {said}", file=sys.stderr, flush=True)
+        run_together(WRITERS, work, failed=failed)
     return 1 if failed else 0
 
 

@@ -5,15 +5,18 @@ with every secret unset. What does not: anything of one vendor.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from aios_core.automation import Automation
 from aios_core.declaration.source_base import ApiSource
 from aios_core.declaration.sources import FileSource, KafkaSource, SalesforceSource, Source, SqlSource, ZendeskSource
 from aios_core.declaration.writing import Writing
 from aios_core.traffic.quota import Limit
+from resources import deployments
 from resources.connectors.base import Connector
 from resources.connectors.files.connector import FileConnector
 from resources.connectors.http import HttpClient
@@ -77,6 +80,20 @@ def open_connector(
             return KafkaConnector(source, brokers=expand(source.brokers), settings=settings)
         case ApiSource():
             return _json_api(source, expand=expand, start=start, share=traffic, sleep=sleep)
+
+
+@contextmanager
+def connected(
+    source: Source, *, automation: Automation, folder: Path, database: Database, made: list[SharedTraffic] | None = None
+) -> Iterator[Connector]:
+    """A source's connector with this database's quotas and breakers, closed in the end; what it shares is put into `made`."""
+    connector = open_connector(
+        source, folder=folder, queues=automation.queue_names, expand=deployments.expand, traffic=shared(database, made)
+    )
+    try:
+        yield connector
+    finally:
+        connector.close()
 
 
 def _json_api(
