@@ -223,8 +223,8 @@ class EventStore:
                     return
                 outcomes = turn.send(group)
                 with self._database.connection() as conn:
-                    for row, outcome in zip(group, outcomes, strict=True):
-                        _settle(conn, turn, row, outcome)
+                    taken = _settle(conn, turn, group, outcomes)
+                    conn.execute(_TAKEN, turn.asked | {"taken": taken})
 
     def _onward(self, turn: _Turn) -> None:
         """What comes behind the cursor."""
@@ -246,8 +246,7 @@ class EventStore:
         outcomes = turn.send(free) if free else []
         last = group[-1]
         with self._database.connection() as conn:
-            for row, outcome in zip(free, outcomes, strict=True):
-                _settle(conn, turn, row, outcome)
+            _settle(conn, turn, free, outcomes)
             for row in wanted:
                 if row["subject"] in held:
                     _keep(conn, turn, row, "pending", attempts=0, due=turn.now, why="waits for an earlier one")
@@ -290,21 +289,25 @@ def _groups(batch: Sequence[Row], turn: _Turn) -> Iterator[Sequence[Row]]:
             start = place
 
 
-def _settle(conn: Connection[Any], turn: _Turn, row: Row, outcome: Outcome) -> None:
-    attempts = row["attempts"] + 1
-    if outcome.status == "taken":
-        turn.sent.taken += 1
-        conn.execute("delete from event_deliveries where automation = %s and sink = %s and event_id = %s",
-                     (*turn.key, row["event_id"]))  # fmt: skip
-        conn.execute("update event_cursors set sent = sent + 1, moved_at = %s where automation = %s and sink = %s",
-                     (turn.now, *turn.key))  # fmt: skip
-    elif outcome.status == "retry" and attempts < turn.max_attempts:
-        turn.sent.retried += 1
-        pause = outcome.pause if outcome.pause is not None else backoff(attempts, key=f"{turn.sink}:{row['event_id']}")
-        _keep(conn, turn, row, "pending", attempts=attempts, due=turn.now + pause, why=outcome.message)
-    else:
-        turn.sent.dead += 1
-        _keep(conn, turn, row, "dead", attempts=attempts, due=turn.now, why=outcome.message)
+def _settle(conn: Connection[Any], turn: _Turn, group: Sequence[Row], outcomes: Sequence[Outcome]) -> list[int]:
+    """Count what was taken, and keep what comes again or is given up; returns the ids of those taken."""
+    taken = []
+    for row, outcome in zip(group, outcomes, strict=True):
+        attempts = row["attempts"] + 1
+        if outcome.status == "taken":
+            taken.append(row["event_id"])
+        elif outcome.status == "retry" and attempts < turn.max_attempts:
+            turn.sent.retried += 1
+            usual = backoff(attempts, key=f"{turn.sink}:{row['event_id']}")
+            due = turn.now + (usual if outcome.pause is None else outcome.pause)
+            _keep(conn, turn, row, "pending", attempts=attempts, due=due, why=outcome.message)
+        else:
+            turn.sent.dead += 1
+            _keep(conn, turn, row, "dead", attempts=attempts, due=turn.now, why=outcome.message)
+    if taken:
+        turn.sent.taken += len(taken)
+        conn.execute(_SENT, turn.asked | {"count": len(taken)})
+    return taken
 
 
 def _keep(conn: Connection[Any], turn: _Turn, row: Row, state: str, *, attempts: int, due: datetime, why: str) -> None:
@@ -323,6 +326,7 @@ _WANT = """
 insert into event_types_wanted (automation, type, until)
 select %(automation)s, unnest(%(types)s::text[]), clock_timestamp() + %(for)s::interval
 on conflict (automation, type) do update set until = excluded.until
+where event_types_wanted.until < clock_timestamp() + %(for)s::interval - interval '1 hour'
 """
 
 _DUE = f"""
@@ -345,6 +349,14 @@ order by e.transaction, e.event_id limit %(size)s
 _HELD = """
 select distinct e.subject from event_deliveries d join events e using (event_id)
 where d.automation = %(automation)s and d.sink = %(sink)s and d.state = 'pending' and e.subject = any(%(of)s)
+"""
+
+_SENT = """
+update event_cursors set sent = sent + %(count)s, moved_at = %(now)s where automation = %(automation)s and sink = %(sink)s
+"""
+
+_TAKEN = """
+delete from event_deliveries where automation = %(automation)s and sink = %(sink)s and event_id = any(%(taken)s)
 """
 
 _MOVE = """

@@ -93,8 +93,7 @@ def map_ticket(
     status = _status(source, payload, resolved)
     finished = resolved if status in RESOLVED else None
     # an API lists a ticket again, and a topic has it again, when anything of it changes; a file's row says when it was resolved
-    again = isinstance(source, ApiSource | KafkaSource)
-    changed = (updated or finished) if again else (finished or updated)
+    changed = (updated or finished) if _tells_again(type(source)) else (finished or updated)
     moment = changed or (created if "created_at" in source.fields else None)
     fields = source.fields
     raw = {n: pick(fields, n, payload, n) for n in _AS_THEY_ARE}
@@ -191,6 +190,11 @@ def map_contact(
         event_time=updated or created or landed_at,
         known_at=updated or landed_at,
     )
+
+
+@cache
+def _tells_again(kind: type) -> bool:
+    return issubclass(kind, (ApiSource, KafkaSource))
 
 
 @cache

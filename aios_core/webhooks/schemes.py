@@ -6,7 +6,6 @@ Sources: the vendors' own documentation of webhook security, and the Standard We
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import json
@@ -17,6 +16,7 @@ from typing import Any
 
 from aios_core.declaration.webhook import Scheme
 from aios_core.errors import PermanentError
+from aios_core.webhooks.standard import key_of, signature
 
 MAX_ID = 200
 
@@ -146,10 +146,10 @@ def _standard(headers: Mapping[str, str], body: bytes, url: str) -> _Claim:  # n
 
     def signed(secret: str) -> tuple[bytes, ...]:
         try:
-            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-        except (binascii.Error, ValueError):
+            key = key_of(secret)
+        except ValueError:
             key = secret.encode()
-        return (_base64(hmac.new(key, f"{own}.{stamp}.".encode() + body, "sha256").digest()),)
+        return (signature(key, message_id=own, stamp=stamp, body=body).encode(),)
 
     return _Claim(given=given, signed=signed, delivery_id=own or None, sent_at=_epoch(stamp, 1), timed=True)
 
