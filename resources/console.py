@@ -10,11 +10,14 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 
+from aios_core.canonical.details import Details
 from resources.console_case import customer_of, roles_masked, ticket_of
 from resources.console_decision import DecisionView, read_decision
 from resources.corrected import corrections_of
 from resources.database import Database
+from resources.declared_history import declared_as
 from resources.source_reads import asking
+from resources.ticket_details import ticket_details
 
 
 class ConsoleViews:
@@ -35,6 +38,7 @@ class ConsoleViews:
             return {
                 "ticket": ticket_of(conn, decision),
                 "customer": customer_of(conn, decision),
+                "details": _details(conn, decision),
                 "actions": _rows(
                     conn,
                     "select kind, target, external_id, payload ->> 'queue' as queue, state, attempts, last_error, created_at,"
@@ -235,3 +239,13 @@ class ConsoleViews:
 def _rows(conn: Connection[Any], query: str, *parameters: Any) -> list[DictRow]:
     with conn.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, parameters or None).fetchall()
+
+
+def _details(conn: Connection, decision: DecisionView) -> Details | None:
+    """What the helpdesk says beside; None where the declaration that was decided under can't be read any more."""
+    automation = declared_as(conn, decision.declaration)
+    if automation is None:
+        return None
+    return ticket_details(
+        conn, automation, source=decision.source, ticket_id=decision.ticket_id, version=decision.ticket_version
+    )

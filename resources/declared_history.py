@@ -4,6 +4,9 @@ What belongs here: reading them back. What does not: writing them, which is part
 (`resources/recording.py`), and declarations as files (`resources/declarations.py`).
 """
 
+from typing import Any
+
+from psycopg import Connection
 from pydantic import ValidationError
 
 from aios_core.automation import Automation
@@ -19,6 +22,15 @@ where p.automation = %s
 order by last.decided_at desc nulls last, p.seen_at desc, p.version
 limit 1
 """
+
+
+def declared_as(connection: Connection[Any], version: str) -> Automation | None:
+    """The declaration of this version; None where it is not kept, or is of a schema that this code no longer reads."""
+    row = connection.execute("select content from declarations where version = %s", (version,)).fetchone()
+    try:
+        return None if row is None else Automation.model_validate(row[0])
+    except ValidationError:
+        return None
 
 
 def newest_declaration(database: Database, automation: str) -> Automation | None:

@@ -66,7 +66,12 @@ def decision_page(opened: Opened, person: Reader, decision_id: str) -> Response:
     masked = person.user.role in trail["mask_for"]
     if masked:
         decision = masked_decision(decision)
-        trail |= {"ticket": masked_ticket(trail["ticket"]), "customer": masked_customer(trail["customer"])}
+        # names of files and accounts can be names of people
+        trail |= {
+            "ticket": masked_ticket(trail["ticket"]),
+            "customer": masked_customer(trail["customer"]),
+            "details": None,
+        }
     draft = draft_for(opened, decision_id, masked=masked)
     return opened.pages.render(
         "decision.html",

@@ -22,11 +22,12 @@ def evidence(opened: Opened, person: Reader, run_id: int, name: str) -> Response
     content = runs.file(run_id, name)
     if found is None or content is None:
         return _message(opened, person, 404, "No such evidence", f"Robot run {run_id} left no file called {name}.")
-    if found.decision_id is not None:
-        trail = opened.views.decision_trail(opened.views.decision(found.decision_id))
-        if person.user.role in trail["mask_for"]:
-            told = "It shows the ticket with everything that is masked for you. Ask a lead."
-            return _message(opened, person, 403, "Not for your eyes", told)
+    masked = set(opened.views.masked_for(found.automation))
+    if found.decision_id is not None:  # the declaration that was decided under may mask more than the newest
+        masked |= opened.views.decision_trail(opened.views.decision(found.decision_id))["mask_for"]
+    if person.user.role in masked:
+        told = "It shows the ticket with everything that is masked for you. Ask a lead."
+        return _message(opened, person, 403, "Not for your eyes", told)
     headers = HEADERS | {"content-security-policy": REPORT_POLICY, "cache-control": "private, max-age=3600"}
     return Response(content, media_type=content_type(name), headers=headers)
 

@@ -1,5 +1,6 @@
 """Which model decided a ticket at a moment, and why."""
 
+import json
 import re
 from datetime import timedelta
 
@@ -88,3 +89,31 @@ def test_a_search_that_takes_too_long_is_stopped_and_says_so(ana, decided, monke
     page = ana.see("/decisions?queue=fraud")
     assert page.status_code == 200
     assert "took too long and was stopped" in page.text
+
+
+PAYLOAD = {
+    "type": "incident",
+    "assignee_id": 77,
+    "attachments": [{"file_name": "bill <1>.pdf", "size": 2048, "content_type": "application/pdf", "content_url": "https://x/y?token=s"}],
+}  # fmt: skip
+
+
+def beside(database, of=None) -> str:
+    """A decision on a ticket whose helpdesk says more than triage decides by."""
+    (decision,) = record(database, [Wanted(ticket_id="T9")], of=of)
+    with database.connection() as conn:
+        conn.execute("update landing_records set payload = %s where external_id = 'T9'", (json.dumps(PAYLOAD),))
+    return decision
+
+
+def test_what_the_helpdesk_says_beside_is_shown_without_what_would_open_a_file(ana, database):
+    page = ana.see(f"/decisions/{beside(database)}").text
+    assert "incident" in page
+    assert "bill &lt;1&gt;.pdf" in page
+    assert "2,048 bytes" in page
+    assert "token=s" not in page
+
+
+def test_names_of_files_are_not_shown_to_who_reads_masked_texts(ana, database):
+    of = automation(review={"mask_for": ["reviewer"]})
+    assert "bill &lt;1&gt;.pdf" not in ana.see(f"/decisions/{beside(database, of)}").text
