@@ -1,8 +1,5 @@
 """Bulk API 2.0 at the sandbox, over HTTP: the same records as by queries, whatever happens to the job."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,23 +13,16 @@ from resources.connectors.failures import SourceMalformed, SourceUnavailable
 from resources.connectors.salesforce import SalesforceConnector
 from resources.connectors.salesforce_bulk import BulkQuery, spelled
 from resources.database import Database
-from resources.deployments import PROJECT
 from resources.landing import LandingStore, pull
+from tests.sandbox_process import sandbox_process
 
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[str]:
-    arguments = "--port 0 --tickets 100 --history 400 --until 2026-03-10T12:00:00Z --frozen-clock --no-recent-guard"
-    child = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "serve", *arguments.split()], stdout=subprocess.PIPE, text=True, cwd=PROJECT
-    )
-    assert child.stdout is not None
-    try:
-        yield json.loads(child.stdout.readline())["url"]
-    finally:
-        child.terminate()
-        child.wait(10)
-        child.stdout.close()
+    with sandbox_process(
+        "--tickets 100 --history 400 --until 2026-03-10T12:00:00Z --frozen-clock --no-recent-guard"
+    ) as url:
+        yield url
 
 
 def connector(sandbox: str, **told: Any) -> SalesforceConnector:

@@ -1,8 +1,5 @@
 """The connectors against the sandbox, a process of its own, over real HTTP, faults included."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +24,7 @@ from resources.landing import LandingStore, Pulled, pull
 from resources.webhooks import WebhookStore
 from tests.resources.connectors.fakes import action
 from tests.resources.ingesting import rows
+from tests.sandbox_process import sandbox_process
 
 PROJECT = Path(__file__).resolve().parents[3]
 QUEUES = [
@@ -91,17 +89,8 @@ class Sandbox:
 @pytest.fixture
 def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     guard = getattr(request, "param", "--no-recent-guard")
-    arguments = f"--port 0 --tickets 300 --history 600 --until 2026-03-10T12:00:00Z --frozen-clock {guard}"
-    child = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "serve", *arguments.split()], stdout=subprocess.PIPE, text=True, cwd=PROJECT
-    )
-    assert child.stdout is not None
-    try:
-        yield Sandbox(json.loads(child.stdout.readline())["url"])
-    finally:
-        child.terminate()
-        child.wait(10)
-        child.stdout.close()
+    with sandbox_process(f"--tickets 300 --history 600 --until 2026-03-10T12:00:00Z --frozen-clock {guard}") as url:
+        yield Sandbox(url)
 
 
 def versions(sandbox: Sandbox) -> dict[str, str]:

@@ -1,8 +1,5 @@
 """Every vendor that is read by declaration, against the sandbox over real HTTP: whole, incremental, with faults."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +15,7 @@ from resources.database import Database
 from resources.landing import LandingStore, Pulled, pull
 from tests.conftest import PROJECT
 from tests.resources.ingesting import rows
+from tests.sandbox_process import sandbox_process
 
 QUEUES = (
     "billing",
@@ -117,17 +115,10 @@ class Sandbox:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    arguments = "--port 0 --tickets 200 --history 300 --until 2026-03-10T12:00:00Z --frozen-clock --no-recent-guard"
-    child = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "serve", *arguments.split()], stdout=subprocess.PIPE, text=True, cwd=PROJECT
-    )
-    assert child.stdout is not None
-    try:
-        yield Sandbox(json.loads(child.stdout.readline())["url"])
-    finally:
-        child.terminate()
-        child.wait(10)
-        child.stdout.close()
+    with sandbox_process(
+        "--tickets 200 --history 300 --until 2026-03-10T12:00:00Z --frozen-clock --no-recent-guard"
+    ) as url:
+        yield Sandbox(url)
 
 
 def known(database: Database) -> dict[str, datetime]:

@@ -1,6 +1,5 @@
 """Writing to every helpdesk, against the sandbox over real HTTP: each action once, whatever the vendor's day is like."""
 
-import json
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from tests.conftest import PROJECT
 from tests.resources.connectors.fakes import action
 from tests.resources.connectors.test_sandbox_vendors import GROUPS, QUEUES, VENDORS
 from tests.resources.deciding import NOW
+from tests.sandbox_process import sandbox_process
 
 REPLY = 'Dear customer,\n\nyour line is "up" again & we are sorry.\n\nYours <Care>'
 
@@ -136,20 +136,13 @@ class World:
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
-    arguments = "--port 0 --tickets 600 --history 50 --until 2026-03-10T12:00:00Z --frozen-clock --no-recent-guard"
-    child = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "serve", *arguments.split()], stdout=subprocess.PIPE, text=True, cwd=PROJECT
-    )
-    assert child.stdout is not None
-    try:
-        found = World(json.loads(child.stdout.readline())["url"])
+    with sandbox_process(
+        "--tickets 600 --history 50 --until 2026-03-10T12:00:00Z --frozen-clock --no-recent-guard"
+    ) as url:
+        found = World(url)
         exported = found.zendesk("GET", "/incremental/tickets/cursor.json?start_time=0")["tickets"]
         found.fresh = iter([one["id"] for one in exported if one["status"] == "new" and one["group_id"] is None])
         yield found
-    finally:
-        child.terminate()
-        child.wait(10)
-        child.stdout.close()
 
 
 @pytest.fixture(autouse=True)

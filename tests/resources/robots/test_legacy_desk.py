@@ -1,6 +1,5 @@
 """The shipped robot in a real Chromium, at the sandbox's desk that is nothing but web forms."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -19,12 +18,12 @@ from aios_core.declaration.robots import Robot
 from resources.connectors.base import WriteResult
 from resources.connectors.marking import mark
 from resources.database import Database
-from resources.deployments import PROJECT
 from resources.lake import Lake
 from resources.outbox import Outbox
 from resources.robots.store import RobotRuns
 from resources.robots.writer import RobotWriter
 from tests.review_world import NOW, Wanted, automation, record
+from tests.sandbox_process import sandbox_process
 
 pytest.importorskip("SeleniumLibrary", reason="the extra `rpa` is not installed")
 QUEUES = {"billing": "Billing", "outage": "Outage"}
@@ -55,17 +54,10 @@ class Desk:
 
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
-    arguments = "--port 0 --tickets 40 --history 20 --until 2026-03-10T12:00:00Z --frozen-clock --no-recent-guard"
-    child = subprocess.Popen(
-        [sys.executable, "-m", "sandbox", "serve", *arguments.split()], stdout=subprocess.PIPE, text=True, cwd=PROJECT
-    )
-    assert child.stdout is not None
-    try:
-        yield Desk(json.loads(child.stdout.readline())["url"])
-    finally:
-        child.terminate()
-        child.wait(10)
-        child.stdout.close()
+    with sandbox_process(
+        "--tickets 40 --history 20 --until 2026-03-10T12:00:00Z --frozen-clock --no-recent-guard"
+    ) as url:
+        yield Desk(url)
 
 
 @pytest.fixture(autouse=True)
