@@ -6,12 +6,15 @@ sense, which the checks look at (`checks.py`).
 A field is a dotted path of objects; lists are not looked into. Null says nothing of a kind.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from types import NoneType
 from typing import Any, Literal
 
 Mode = Literal["evolve", "freeze", "quarantine"]
 Kind = Literal["text", "number", "truth", "list", "object"]
+_Shape = tuple[tuple[str, Any], ...]
 DEPTH = 3
 ALWAYS = 50  # records that had a field, before its absence from all of `MISSING` new ones means that it is gone
 MISSING = 20
@@ -34,12 +37,12 @@ class Seen:
     fields: dict[str, tuple[int, frozenset[Kind]]] = field(default_factory=dict)
 
     def add(self, payloads: Iterable[Mapping[str, Any]]) -> "Seen":
-        """These records too."""
-        for payload in payloads:
-            self.rows += 1
-            for path, kind in fields_of(payload):
+        """These records too. Most have one of a few shapes, and each shape is looked at once."""
+        for shape, rows in Counter(_shape(payload, DEPTH) for payload in payloads).items():
+            self.rows += rows
+            for path, kind in _fields_of(shape, prefix=""):
                 count, kinds = self.fields.get(path, (0, frozenset()))
-                self.fields[path] = (count + 1, kinds if kind is None else kinds | {kind})
+                self.fields[path] = (count + rows, kinds if kind is None else kinds | {kind})
         return self
 
     def as_json(self) -> dict[str, Any]:
@@ -54,26 +57,38 @@ class Seen:
         return cls(rows=kept["rows"], fields=fields)
 
 
-def fields_of(payload: Mapping[str, Any], *, prefix: str = "", depth: int = DEPTH) -> Iterator[tuple[str, Kind | None]]:
+def _shape(payload: Mapping[str, Any], depth: int) -> _Shape:
+    """The payload's names, each with its value's type, or its shape where it is an object that is looked into."""
+    return tuple(
+        [
+            (name, _shape(value, depth - 1) if depth > 1 and isinstance(value, dict) else type(value))
+            for name, value in payload.items()
+        ]
+    )
+
+
+def _fields_of(shape: _Shape, *, prefix: str) -> Iterator[tuple[str, Kind | None]]:
     """(path, kind) of every field; None where its value is null."""
-    for name, value in payload.items():
+    for name, value in shape:
         path = f"{prefix}{name}"
-        yield path, kind_of(value)
-        if isinstance(value, Mapping) and depth > 1:
-            yield from fields_of(value, prefix=f"{path}.", depth=depth - 1)
+        if isinstance(value, tuple):
+            yield path, "object"
+            yield from _fields_of(value, prefix=f"{path}.")
+        else:
+            yield path, _kind_of(value)
 
 
-def kind_of(value: Any) -> Kind | None:
-    """What a value is, as JSON knows it; whole numbers and fractions are one kind."""
-    if value is None:
+def _kind_of(value: type) -> Kind | None:
+    """What values of that type are, as JSON knows them; whole numbers and fractions are one kind."""
+    if value is NoneType:
         return None
-    if isinstance(value, bool):
+    if value is bool:
         return "truth"
-    if isinstance(value, int | float):
+    if issubclass(value, int | float):
         return "number"
-    if isinstance(value, Mapping):
+    if issubclass(value, Mapping):
         return "object"
-    return "list" if isinstance(value, list | tuple) else "text"
+    return "list" if issubclass(value, list | tuple) else "text"
 
 
 def changes(known: Seen, seen: Seen) -> list[Change]:

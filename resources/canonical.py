@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 MAX_BATCH_CHARS = 64 * 1024 * 1024
 FETCH = 2000
-STEP = 25_000  # two of them are in memory: one is written, one prepared
+STEP = 30_000  # two of them are in memory: one is written, one prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,9 +273,9 @@ def _parted(
     tickets = [entity.ticket_id for _, entity in batch.entities if isinstance(entity, Ticket)]
     probes = probe_tickets(connection, automation, tickets) if tickets else set()
     marked = [
-        pair
-        for pair in batch.entities
-        if isinstance(pair[1], Ticket) and (is_marked(pair[1].tags) or pair[1].ticket_id in probes)
+        (landed, entity)
+        for landed, entity in batch.entities
+        if isinstance(entity, Ticket) and (entity.ticket_id in probes or (entity.tags and is_marked(entity.tags)))
     ]
     if not marked:
         return batch, []

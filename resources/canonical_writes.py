@@ -1,10 +1,10 @@
-"""Canonical entities into their tables: COPY into a table of the session, then insert what is not there yet.
+"""Canonical entities into their tables: COPY, and where some are there already, by a table of the session.
 
 What belongs here: the SQL that writes tickets, contacts, customers and helpdesk outcomes within a caller's transaction. What
 does not: mapping and checking (`aios_core/canonical`), and reading (`canonical_reads.py`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,9 @@ import orjson
 from psycopg import Connection, sql
 
 from aios_core.canonical.batch import Entity, Landed, Refusal
-from aios_core.canonical.entities import Contact, Customer, Outcome, Ticket, outcome_of
+from aios_core.canonical.entities import Contact, Customer, Ticket, states_outcome
 from aios_core.canonical.mapper import content_hash
-from resources.copying import copy_lines, moment, text, texts
+from resources.copying import copy_lines, copy_new, moment, text, texts
 
 _TICKETS = (
     *("automation", "source", "ticket_id", "version", "correlation_id", "event_time", "known_at", "created_at"),
@@ -45,43 +45,52 @@ def write_entities(connection: Connection, automation: str, entities: Sequence[t
     tickets = [(landed, e) for landed, e in entities if isinstance(e, Ticket)]
     contacts = [(landed, e) for landed, e in entities if isinstance(e, Contact)]
     customers = [(landed, e) for landed, e in entities if isinstance(e, Customer)]
+    events = [moment(t.event_time) for _, t in tickets]  # writing a time costs more than reading one
     rows, refusals = 0, []
     if tickets:
-        rows += _insert(connection, "tickets", _TICKETS, (_ticket(automation, *pair) for pair in tickets))
+        lines = [_ticket(automation, *pair, event) for pair, event in zip(tickets, events, strict=True)]
+        rows += _insert(connection, "tickets", _TICKETS, lines)
         if rows < len(tickets):
             refusals = _taken(connection, {landed.landing_id: landed for landed, _ in tickets})
     if contacts:
-        rows += _insert(connection, "contacts", _CONTACTS, (_contact(automation, *pair) for pair in contacts))
+        rows += _insert(connection, "contacts", _CONTACTS, [_contact(automation, *pair) for pair in contacts])
     if customers:
-        rows += _insert(connection, "customers", _CUSTOMERS, (_customer(automation, *pair) for pair in customers))
+        rows += _insert(connection, "customers", _CUSTOMERS, [_customer(automation, *pair) for pair in customers])
     refused = {r.landed.landing_id for r in refusals}
-    outcomes = [outcome_of(t) for landed, t in tickets if landed.landing_id not in refused]
-    written = _outcomes(connection, automation, [o for o in outcomes if o is not None])
-    return Written(rows, written, tuple(refusals))
+    # the last one landed counts where two versions were resolved at the same moment
+    outcomes = {
+        (t.source, t.ticket_id, event): _outcome(automation, t, event)
+        for (landed, t), event in zip(tickets, events, strict=True)
+        if states_outcome(t) and landed.landing_id not in refused
+    }
+    return Written(rows, _outcomes(connection, list(outcomes.values())), tuple(refusals))
 
 
-def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Iterator[tuple[str, ...]]) -> int:
-    stage, target = sql.Identifier(f"{table}_stage"), sql.Identifier(table)
-    names = sql.SQL(", ").join(map(sql.Identifier, columns))
-    _copy(connection, stage, target, names, rows)
+def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[str]) -> int:
+    """What is there already stays as it is; returns how many were not."""
+    target, names = sql.Identifier(table), _names(columns)
+    if copy_new(connection, sql.SQL("copy {} ({}) from stdin").format(target, names), rows):
+        return len(rows)
+    stage = _staged(connection, table, names, rows)
     query = sql.SQL("insert into {} ({}) select {} from {} on conflict do nothing").format(target, names, names, stage)
     return connection.execute(query).rowcount
 
 
-def _copy(
-    connection: Connection,
-    stage: sql.Identifier,
-    like: sql.Identifier,
-    names: sql.Composed,
-    rows: Iterator[tuple[str, ...]],
-) -> None:
+def _names(columns: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
+def _staged(connection: Connection, table: str, names: sql.Composed, rows: Sequence[str]) -> sql.Identifier:
+    """A table of the session like that one, with these rows in it."""
+    stage = sql.Identifier(f"{table}_stage")
     connection.execute(
         sql.SQL("create temp table if not exists {} (like {} including defaults) on commit delete rows").format(
-            stage, like
+            stage, sql.Identifier(table)
         )
     )
     connection.execute(sql.SQL("truncate {}").format(stage))
-    copy_lines(connection, sql.SQL("copy {} ({}) from stdin").format(stage, names), map("\t".join, rows))
+    copy_lines(connection, sql.SQL("copy {} ({}) from stdin").format(stage, names), rows)
+    return stage
 
 
 def _taken(connection: Connection, landed: dict[int, Landed]) -> list[Refusal]:
@@ -103,61 +112,53 @@ def _taken(connection: Connection, landed: dict[int, Landed]) -> list[Refusal]:
     ]
 
 
-def _outcomes(connection: Connection, automation: str, outcomes: Sequence[Outcome]) -> int:
-    """The last one landed counts where two versions were resolved at the same moment."""
-    if not outcomes:
+def _outcomes(connection: Connection, rows: Sequence[str]) -> int:
+    """New or changed ones: of two that were resolved at the same moment the later one counts."""
+    if not rows:
         return 0
-    unique = {(o.source, o.ticket_id, o.origin, o.event_time): o for o in outcomes}
-    names = sql.SQL(", ").join(map(sql.Identifier, _OUTCOMES))
-    rows = (_outcome(automation, o) for o in unique.values())
-    _copy(connection, sql.Identifier("outcomes_stage"), sql.Identifier("outcomes"), names, rows)
+    names = _names(_OUTCOMES)
+    if copy_new(connection, sql.SQL("copy outcomes ({}) from stdin").format(names), rows):
+        return len(rows)
+    stage = _staged(connection, "outcomes", names, rows)
     query = sql.SQL(
-        "insert into outcomes as o ({}) select {} from outcomes_stage"
+        "insert into outcomes as o ({}) select {} from {}"
         " on conflict (automation, source, ticket_id, origin, event_time) do update"
         " set queue = excluded.queue, known_at = excluded.known_at, correlation_id = excluded.correlation_id"
         " where o.queue is distinct from excluded.queue"
     )
-    return connection.execute(query.format(names, names)).rowcount
+    return connection.execute(query.format(names, names, stage)).rowcount
 
 
-def _ticket(automation: str, landed: Landed, t: Ticket) -> tuple[str, ...]:
-    event = moment(t.event_time)
-    known = event if t.known_at is t.event_time else moment(t.known_at)  # writing a time costs more than reading one
+def _ticket(automation: str, landed: Landed, t: Ticket, event: str) -> str:
+    known = event if t.known_at is t.event_time else moment(t.known_at)
     return (
-        *(automation, t.source, text(t.ticket_id), text(t.version), text(t.correlation_id)),
-        *(event, known, moment(t.created_at), text(t.subject), text(t.body), text(t.status)),
-        *(
-            text(t.priority),
-            text(t.channel),
-            text(t.language),
-            text(t.queue),
-            text(t.requester_id),
-            text(t.customer_id),
-        ),
-        *(texts(t.tags), _json(t.custom), content_hash(t), str(landed.landing_id)),
+        f"{automation}\t{t.source}\t{text(t.ticket_id)}\t{text(t.version)}\t{text(t.correlation_id)}"
+        f"\t{event}\t{known}\t{moment(t.created_at)}\t{text(t.subject)}\t{text(t.body)}\t{text(t.status)}"
+        f"\t{text(t.priority)}\t{text(t.channel)}\t{text(t.language)}\t{text(t.queue)}"
+        f"\t{text(t.requester_id)}\t{text(t.customer_id)}"
+        f"\t{texts(t.tags)}\t{_json(t.custom)}\t{content_hash(t)}\t{landed.landing_id}"
     )
 
 
-def _contact(automation: str, landed: Landed, c: Contact) -> tuple[str, ...]:
+def _contact(automation: str, landed: Landed, c: Contact) -> str:
     return (
-        *(automation, c.source, text(c.contact_id), text(c.version), text(c.customer_id)),
-        *(moment(c.event_time), moment(c.known_at), str(landed.landing_id)),
+        f"{automation}\t{c.source}\t{text(c.contact_id)}\t{text(c.version)}\t{text(c.customer_id)}"
+        f"\t{moment(c.event_time)}\t{moment(c.known_at)}\t{landed.landing_id}"
     )
 
 
-def _customer(automation: str, landed: Landed, c: Customer) -> tuple[str, ...]:
+def _customer(automation: str, landed: Landed, c: Customer) -> str:
     return (
-        *(automation, c.source, text(c.customer_id), text(c.version), text(c.correlation_id)),
-        *(moment(c.event_time), moment(c.known_at), _json(c.attributes), str(landed.landing_id)),
+        f"{automation}\t{c.source}\t{text(c.customer_id)}\t{text(c.version)}\t{text(c.correlation_id)}"
+        f"\t{moment(c.event_time)}\t{moment(c.known_at)}\t{_json(c.attributes)}\t{landed.landing_id}"
     )
 
 
-def _outcome(automation: str, o: Outcome) -> tuple[str, ...]:
-    event = moment(o.event_time)
-    known = event if o.known_at is o.event_time else moment(o.known_at)
+def _outcome(automation: str, t: Ticket, event: str) -> str:
+    known = event if t.known_at is t.event_time else moment(t.known_at)
     return (
-        *(automation, o.source, text(o.ticket_id), text(o.queue), o.origin, text(o.actor), text(o.correlation_id)),
-        *(event, known),
+        f"{automation}\t{t.source}\t{text(t.ticket_id)}\t{text(t.queue)}\thelpdesk\t{t.source}"
+        f"\t{text(t.correlation_id)}\t{event}\t{known}"
     )
 
 

@@ -2,16 +2,21 @@
 
 What belongs here: how a value stands in a line, and handing lines over. What does not: tables (the stores).
 
+Nearly all that is written in bulk is new. So it goes straight into its table, which takes a third less time than by a table of the session;
+only where a row is there already is that detour made (`copy_new`).
+
 Texts come clean from `aios_core.canonical.values`: without NUL and without lone surrogates, which Postgres could not hold.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import AnyStr
 
 from psycopg import Connection, sql
+from psycopg.errors import UniqueViolation
 
 NULL = "\\N"
-AT_ONCE = 256 * 1024  # characters handed over together
+AT_ONCE = 256 * 1024  # characters, or bytes, handed over together
 
 
 def text(value: str | None) -> str:
@@ -29,6 +34,11 @@ def text(value: str | None) -> str:
     return value
 
 
+def json_line(value: bytes) -> bytes:
+    """JSON on one line, as it stands in a line of COPY: of what COPY takes for something else it holds backslashes only."""
+    return value.replace(b"\\", b"\\\\")
+
+
 def texts(values: Sequence[str]) -> str:
     """A `text[]`."""
     if not values:
@@ -42,16 +52,31 @@ def moment(value: datetime) -> str:
     return value.isoformat()
 
 
-def copy_lines(connection: Connection, statement: str | sql.Composed, lines: Iterable[str]) -> None:
-    """COPY … FROM STDIN with these lines, each without its newline."""
+def copy_lines(connection: Connection, statement: str | sql.Composed, lines: Iterable[AnyStr]) -> None:
+    """COPY … FROM STDIN with these lines, each without its newline; bytes are in UTF-8."""
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        waiting: list[str] = []
+        waiting: list[AnyStr] = []
         size = 0
         for line in lines:
             waiting.append(line)
             size += len(line)
             if size >= AT_ONCE:
-                copy.write("\n".join(waiting) + "\n")
+                copy.write(_ended(waiting))
                 waiting, size = [], 0
         if waiting:
-            copy.write("\n".join(waiting) + "\n")
+            copy.write(_ended(waiting))
+
+
+def _ended(lines: list[AnyStr]) -> AnyStr:
+    newline = "\n" if isinstance(lines[0], str) else b"\n"
+    return newline.join(lines) + newline
+
+
+def copy_new(connection: Connection, statement: str | sql.Composed, lines: Iterable[AnyStr]) -> bool:
+    """As `copy_lines`, within a transaction. False, and nothing is written, where a row with a key of these is there, or comes twice."""
+    try:
+        with connection.transaction():
+            copy_lines(connection, statement, lines)
+    except UniqueViolation:
+        return False
+    return True

@@ -21,13 +21,13 @@ from aios_core.canonical.values import MAX_ID_CHARS
 from aios_core.errors import RecordError
 from resources.collecting import still, sweep
 from resources.connectors.base import Connector, Page, Record, Reject
-from resources.connectors.items import to_json
-from resources.copying import copy_lines, text
+from resources.connectors.items import to_json_bytes
+from resources.copying import copy_lines, copy_new, json_line, text
 from resources.database import Database
 from resources.quarantine import Entry, put_entries
 
 PAGES_A_SWEEP = 20
-MAX_RECORD_CHARS = 64 * 1024 * 1024
+MAX_RECORD_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +47,10 @@ class Pulled:
     duplicates: int
     rejected: int
     pages: int
+
+
+_Row = tuple[str, str, bytes, str]
+"""(external id, version, JSON, correlation id)"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,8 +172,8 @@ def correlation_id(automation: str, source: str, object: str, external_id: str, 
     return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
-def _rows(stream: _Stream, records: Sequence[Record]) -> tuple[list[tuple[str, str, str, str]], list[Reject]]:
-    """(external id, version, JSON, correlation id) of what can be stored, and rejects of what can't."""
+def _rows(stream: _Stream, records: Sequence[Record]) -> tuple[list[_Row], list[Reject]]:
+    """What can be stored, and rejects of what can't."""
     rows, rejects = [], []
     for record in records:
         try:
@@ -188,21 +192,26 @@ def _rows(stream: _Stream, records: Sequence[Record]) -> tuple[list[tuple[str, s
     return rows, rejects
 
 
-def _row(stream: _Stream, record: Record) -> tuple[str, str, str, str]:
+def _row(stream: _Stream, record: Record) -> _Row:
     for name, value in (("id", record.external_id), ("version", record.version)):
-        if not value or len(value) > MAX_ID_CHARS or "\0" in value or not _encodable(value):
+        if not _is_key(value):
             raise RecordError(
                 "landing.bad_key", f"the record's {name} `{value[:60]!r}` can't be a key; correct the source"
             )
     if record.object != stream.object:
         raise RecordError("landing.wrong_object", f"a record of `{record.object}` on a page of `{stream.object}`")
-    payload = to_json(record.payload)
-    if len(payload) > MAX_RECORD_CHARS:
-        raise RecordError("landing.too_large", f"{len(payload):,} characters; at most {MAX_RECORD_CHARS:,} can land")
+    payload = to_json_bytes(record.payload)
+    if len(payload) > MAX_RECORD_BYTES:
+        raise RecordError("landing.too_large", f"{len(payload):,} bytes; at most {MAX_RECORD_BYTES:,} can land")
     return record.external_id, record.version, payload, correlation_id(*stream.key, record.external_id, record.version)
 
 
-def _encodable(value: str) -> bool:
+def _is_key(value: str) -> bool:
+    """Whether an index can hold it."""
+    if not value or len(value) > MAX_ID_CHARS or "\0" in value:
+        return False
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -211,20 +220,32 @@ def _encodable(value: str) -> bool:
 
 
 def _insert(
-    connection: Connection, stream: _Stream, rows: Sequence[tuple[str, str, str, str]], run_id: str | None
+    connection: Connection, stream: _Stream, rows: Sequence[_Row], run_id: str | None
 ) -> tuple[int, list[Entry]]:
-    """COPY into a table of this session, then insert what is new; what was there already is compared."""
+    """How many are new, and what is there with another content."""
+    lines = [
+        f"{text(external_id)}\t{text(version)}\t{minted}\t".encode() + json_line(payload)
+        for external_id, version, payload, minted in rows
+    ]
+    own = f"{stream.automation}\t{stream.source}\t{stream.object}\t{text(run_id)}\t".encode()
+    columns = "automation, source, object, run_id, external_id, version, correlation_id, payload"
+    if copy_new(connection, f"copy landing_records ({columns}) from stdin", (own + line for line in lines)):
+        return len(rows), []
+    return _insert_unknown(connection, stream, lines, run_id)
+
+
+def _insert_unknown(
+    connection: Connection, stream: _Stream, lines: Sequence[bytes], run_id: str | None
+) -> tuple[int, list[Entry]]:
+    """As `_insert`, by a table of this session: what is new is inserted, what was there already is compared."""
     connection.execute(
         "create temp table if not exists landing_stage"
-        " (place integer, external_id text, version text, payload json, correlation_id text) on commit delete rows"
+        " (place integer, external_id text, version text, correlation_id text, payload json) on commit delete rows"
     )
     copy_lines(
         connection,
-        "copy landing_stage (place, external_id, version, payload, correlation_id) from stdin",
-        (
-            f"{place}\t{text(external_id)}\t{text(version)}\t{text(payload)}\t{correlation}"
-            for place, (external_id, version, payload, correlation) in enumerate(rows)
-        ),
+        "copy landing_stage (place, external_id, version, correlation_id, payload) from stdin",
+        (b"%d\t%s" % placed for placed in enumerate(lines)),
     )
     landed = connection.execute(
         "insert into landing_records (automation, source, object, external_id, version, payload, correlation_id, run_id)"
@@ -232,7 +253,7 @@ def _insert(
         " on conflict do nothing",
         (*stream.key, run_id),
     ).rowcount
-    return landed, _conflicts(connection, stream) if landed < len(rows) else []
+    return landed, _conflicts(connection, stream) if landed < len(lines) else []
 
 
 def _conflicts(connection: Connection, stream: _Stream) -> list[Entry]:

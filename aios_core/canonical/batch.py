@@ -14,9 +14,8 @@ import orjson
 
 from aios_core.automation import Automation
 from aios_core.canonical.entities import Contact, Customer, Ticket
-from aios_core.canonical.mapper import map_record
+from aios_core.canonical.mapper import Mapper, mapper_for
 from aios_core.checks import TICKET_FIELDS, CheckReport, validate_customers, validate_tickets
-from aios_core.declaration.sources import Source
 from aios_core.errors import RecordError
 
 if TYPE_CHECKING:
@@ -66,27 +65,24 @@ class Batch:
 
 def map_batch(automation: Automation, *, source: str, object: str, records: Sequence[Landed]) -> Batch:
     """Every record ends in exactly one of the two lists, whatever it holds."""
-    declared = automation.sources[source]
+    mapper = mapper_for(automation.sources[source], source_name=source, object=object)
     batch = Batch()
     for landed in records:
         try:
-            batch.entities.append((landed, _mapped(declared, source, object, landed)))
+            batch.entities.append((landed, _mapped(mapper, landed)))
         except RecordError as error:
             message = f"{object} {landed.external_id}: {error}"
             batch.refusals.append(Refusal(landed, "canonical", error.code, message))
     return _checked(batch, automation, object)
 
 
-def _mapped(declared: Source, source: str, object: str, landed: Landed) -> Entity:
+def _mapped(mapper: Mapper, landed: Landed) -> Entity:
     try:
         payload = orjson.loads(landed.payload)
     except orjson.JSONDecodeError as error:
         raise RecordError("record.malformed", f"the payload is not JSON: {error}") from error
-    return map_record(
-        declared,
-        source_name=source,
-        object=object,
-        payload=payload,
+    return mapper(
+        payload,
         correlation_id=landed.correlation_id,
         landed_at=landed.landed_at,
         external_id=landed.external_id,
@@ -111,29 +107,30 @@ def _checked(batch: Batch, automation: Automation, object: str) -> Batch:
 def _report(entities: Sequence[Entity], automation: Automation, now: datetime) -> CheckReport:
     first = entities[0]
     if isinstance(first, Ticket):
-        required = dict.fromkeys(n for n in automation.checks.required if n in TICKET_FIELDS and n not in _TEXTS)
-        frame = _frame(entities, tuple(dict.fromkeys((*_TICKET_COLUMNS, *required)))).assign(**_texts(entities))
+        required = [name for name in automation.checks.required if name in TICKET_FIELDS]
+        columns = dict.fromkeys((*_TICKET_COLUMNS, *(name for name in required if name not in _TEXTS)))
+        frame = _frame(entities, tuple(columns)).assign(**_texts(entities, required))
         return validate_tickets(frame, checks=automation.checks, queues=automation.queue_names, now=now)
     if isinstance(first, Customer):
         return validate_customers(_frame(entities, _CUSTOMER_COLUMNS), checks=automation.checks, now=now)
     return CheckReport(rows=len(entities))  # contacts are two ids, which the mapper has checked
 
 
-def _texts(entities: Sequence[Any]) -> dict[str, list[Any]]:
-    """What checks ask of texts: whether there is one, and how long it is. The texts themselves are most of a batch, and stay out of the frame."""
-    return {
-        "subject": [e.subject[:1] for e in entities],
-        "body": [e.body[:1] for e in entities],
-        "text": [e.subject[:1] or e.body[:1] for e in entities],
-        "text_length": [len(e.subject) + len(e.body) for e in entities],
-    }
+def _texts(entities: Sequence[Any], required: Sequence[str]) -> dict[str, list[Any]]:
+    """What checks ask of texts: how long they are, and whether there is one. The texts themselves are most of a batch, and stay out of the frame."""
+    found: dict[str, list[Any]] = {"text_length": [len(e.subject) + len(e.body) for e in entities]}
+    if "text" in required:
+        found["text"] = [e.subject[:1] or e.body[:1] for e in entities]
+    for name in ("subject", "body"):
+        if name in required:
+            found[name] = [getattr(e, name)[:1] for e in entities]
+    return found
 
 
 def _frame(entities: Sequence[Entity], columns: Sequence[str]) -> "pd.DataFrame":
     import pandas as pd
 
-    values = zip(*map(attrgetter(*columns), entities), strict=True)
-    data: dict[str, Any] = dict(zip(columns, map(list, values), strict=True))
+    data: dict[str, Any] = {name: list(map(attrgetter(name), entities)) for name in columns}
     for name in ("event_time", "known_at", "created_at"):
         if name in data:
             # said outright, as otherwise one odd year decides the unit of the whole column

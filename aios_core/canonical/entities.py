@@ -1,4 +1,4 @@
-"""Tickets, customers and outcomes: the same for every vendor.
+"""Tickets, contacts and customers: the same for every vendor.
 
 What belongs here: the entities and what can be said of them without knowing a vendor. What does not: vendor payloads
 (a mapper module a vendor, beside this file) and storage (`resources/`).
@@ -62,34 +62,9 @@ class Contact:
     known_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What turned out to be right for one ticket: an agent's final queue, or a reviewer's verdict."""
-
-    source: str
-    ticket_id: str
-    queue: str
-    origin: str  # helpdesk | review
-    actor: str
-    correlation_id: str
-    event_time: datetime
-    known_at: datetime
-
-
 RESOLVED = frozenset({"solved", "closed"})
 
 
-def outcome_of(ticket: Ticket) -> Outcome | None:
-    """The outcome that a ticket version states: where it stood when an agent resolved it; None while it is open."""
-    if ticket.status not in RESOLVED or ticket.queue is None:
-        return None
-    return Outcome(
-        source=ticket.source,
-        ticket_id=ticket.ticket_id,
-        queue=ticket.queue,
-        origin="helpdesk",
-        actor=ticket.source,
-        correlation_id=ticket.correlation_id,
-        event_time=ticket.event_time,
-        known_at=ticket.known_at,
-    )
+def states_outcome(ticket: Ticket) -> bool:
+    """Whether this version says what turned out to be right: an agent resolved it, in a queue that the automation knows."""
+    return ticket.status in RESOLVED and ticket.queue is not None

@@ -7,7 +7,7 @@ vendor, beside this file).
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cache
+from functools import partial
 from typing import Any
 
 from aios_core.canonical import salesforce, tabular, zendesk
@@ -17,12 +17,41 @@ from aios_core.declaration.source_base import ApiSource
 from aios_core.declaration.sources import SalesforceSource, Source, ZendeskSource
 from aios_core.errors import RecordError
 
+Mapper = Callable[..., Ticket | Contact | Customer]
+"""(payload, correlation_id=, landed_at=, external_id=, version=): the entity that it states. Raises RecordError, and nothing else."""
+
 
 def objects_of(source: Source) -> tuple[str, ...]:
     """What is landed of a source, in the order in which it is best read: users before the tickets that name them."""
     if isinstance(source, ZendeskSource):
         return ("users", "tickets")
     return tuple(source.lists) if isinstance(source, ApiSource) else (source.provides,)
+
+
+def mapper_for(source: Source, *, source_name: str, object: str) -> Mapper:
+    """What makes an entity of each payload of that object, for many of them: what the declaration says is looked up once."""
+    mapper = _mapper(source, source_name, object)
+
+    def mapped(
+        payload: Mapping[str, Any], *, correlation_id: str, landed_at: datetime, external_id: str, version: str
+    ) -> Ticket | Contact | Customer:
+        if not isinstance(payload, dict):
+            raise RecordError(
+                "record.not_an_object", f"{object} {external_id}: the record is not an object with fields"
+            )
+        if mapper is None:
+            raise RecordError(
+                "record.unknown_object", f"source `{source_name}` ({source.connector}) has no object `{object}`"
+            )
+        return mapper(
+            payload,
+            correlation_id=correlation_id,
+            landed_at=landed_at,
+            external_id=to_id(external_id, field="external_id"),
+            version=to_id(version, field="version"),
+        )
+
+    return mapped
 
 
 def map_record(
@@ -37,39 +66,25 @@ def map_record(
     version: str,
 ) -> Ticket | Contact | Customer:
     """The entity that a record states. Raises RecordError, and nothing else, whatever the payload holds."""
-    if not isinstance(payload, Mapping):
-        raise RecordError("record.not_an_object", f"{object} {external_id}: the record is not an object with fields")
-    own: dict[str, Any] = {
-        "source_name": source_name,
-        "payload": payload,
-        "landed_at": landed_at,
-        "external_id": to_id(external_id, field="external_id"),
-        "version": to_id(version, field="version"),
-    }
-    mapper = _mapper(type(source), object, source.provides)
-    if mapper is None:
-        raise RecordError(
-            "record.unknown_object", f"source `{source_name}` ({source.connector}) has no object `{object}`"
-        )
-    if object != "users":
-        own["correlation_id"] = correlation_id
-    return mapper(source, **own)
+    return mapper_for(source, source_name=source_name, object=object)(
+        payload, correlation_id=correlation_id, landed_at=landed_at, external_id=external_id, version=version
+    )
 
 
-@cache
-def _mapper(kind: type[Source], object: str, provides: str) -> Callable[..., Ticket | Contact | Customer] | None:
-    """Chosen once a kind: asking a pydantic model what it is costs as much as reading a field of a record."""
-    if issubclass(kind, ZendeskSource):
+def _mapper(source: Source, source_name: str, object: str) -> Mapper | None:
+    if isinstance(source, ZendeskSource):
         if object == "users":
-            return zendesk.map_contact
-        return zendesk.map_ticket if object == "tickets" else None
-    if issubclass(kind, SalesforceSource):
-        return salesforce.map_customer if object == "customers" else None
-    if issubclass(kind, ApiSource) and object == "users":
-        return tabular.map_contact
-    if object != provides:
+            return partial(zendesk.map_contact, source, source_name=source_name)
+        return zendesk.ticket_mapper(source, source_name) if object == "tickets" else None
+    if isinstance(source, SalesforceSource):
+        return partial(salesforce.map_customer, source, source_name=source_name) if object == "customers" else None
+    if isinstance(source, ApiSource) and object == "users":
+        return partial(tabular.map_contact, source, source_name=source_name)
+    if object != source.provides:
         return None
-    return tabular.map_ticket if object == "tickets" else tabular.map_customer
+    if object == "tickets":
+        return tabular.ticket_mapper(source, source_name)
+    return partial(tabular.map_customer, source, source_name=source_name)
 
 
 def identify(source: Source, *, object: str, payload: Mapping[str, Any]) -> tuple[str | None, str | None]:

@@ -32,9 +32,9 @@ def selected_fields(source: SalesforceSource) -> tuple[str, ...]:
 
 def map_customer(
     source: SalesforceSource,
+    payload: Mapping[str, Any],
     *,
     source_name: str,
-    payload: Mapping[str, Any],
     correlation_id: str,
     landed_at: datetime,
     external_id: str,

@@ -5,24 +5,23 @@ A canonical field without a mapping is taken from the column of the same name wh
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from aios_core.canonical.entities import RESOLVED, Contact, Customer, Ticket
 from aios_core.canonical.values import (
     clean_json,
     lookup,
+    no_value,
     pick,
+    reader,
     to_id,
     to_optional_id,
     to_optional_text,
     to_optional_time,
     to_tags,
     to_text,
-    to_time,
-    translates,
 )
 from aios_core.declaration.source_base import ApiSource
 from aios_core.declaration.sources import FileSource, KafkaSource, SqlSource
@@ -70,53 +69,61 @@ def identify(source: Mapped, payload: Mapping[str, Any]) -> tuple[str | None, st
     return external_id, to_optional_text(updated, field="updated_at")
 
 
-def map_ticket(
-    source: Mapped,
-    *,
-    source_name: str,
-    payload: Mapping[str, Any],
-    correlation_id: str,
-    landed_at: datetime,
-    external_id: str,
-    version: str,
-) -> Ticket:
-    """One row as a ticket; raises RecordError.
+def ticket_mapper(source: Mapped, source_name: str) -> Callable[..., Ticket]:
+    """What makes a ticket of one row, and raises RecordError: what the declaration says is looked up once, not for each row.
 
     A resolved ticket of a file became true, and known, when it was resolved; any other when it was updated, else created. A row whose
     status is a constant but whose mapped `resolved_at` is empty is not resolved yet.
     """
-    if payload.get(TOMBSTONE) is True and isinstance(source, KafkaSource):
-        return _gone(source_name, payload, correlation_id, landed_at, external_id, version)
-    created = _time(source, payload, "created_at") if _said(source, payload, "created_at") else landed_at
-    updated = _optional_time(source, payload, "updated_at")
-    resolved = _optional_time(source, payload, "resolved_at")
-    status = _status(source, payload, resolved)
-    finished = resolved if status in RESOLVED else None
-    # an API lists a ticket again, and a topic has it again, when anything of it changes; a file's row says when it was resolved
-    changed = (updated or finished) if _tells_again(type(source)) else (finished or updated)
-    moment = changed or (created if "created_at" in source.fields else None)
     fields = source.fields
-    raw = {n: pick(fields, n, payload, n) for n in _AS_THEY_ARE}
-    return Ticket(
-        source=source_name,
-        ticket_id=_own_id(source, "ticket_id", payload, external_id),
-        version=version,
-        correlation_id=correlation_id,
-        event_time=moment or created,
-        known_at=moment or landed_at,
-        created_at=created,
-        subject=to_text(raw["subject"], field="subject"),
-        body=to_text(raw["body"], field="body"),
-        status=status,
-        priority=to_optional_text(raw["priority"], field="priority"),
-        channel=to_optional_text(raw["channel"], field="channel"),
-        language=to_optional_text(raw["language"], field="language"),
-        queue=_queue(source, raw["queue"]),
-        requester_id=to_optional_id(raw["requester_id"], field="requester_id"),
-        customer_id=to_optional_id(raw["customer_id"], field="customer_id"),
-        tags=to_tags(raw["tags"]),
-        custom={n: clean_json(pick(fields, n, payload), field=n) for n in fields if n not in TICKET_FIELDS},
+    own_id = reader(fields, "ticket_id") if "ticket_id" in fields else None
+    created_at, updated_at, resolved_at = (_time_reader(source, n) for n in ("created_at", "updated_at", "resolved_at"))
+    subject, body, priority, channel, language, queue, requester_id, customer_id, tags = (
+        reader(fields, name, name) for name in _AS_THEY_ARE
     )
+    status_of, queue_of = _status_reader(source), _queue_reader(source)
+    created_given, from_topic = "created_at" in fields, isinstance(source, KafkaSource)
+    # an API lists a ticket again, and a topic has it again, when anything of it changes; a file's row says when it was resolved
+    tells_again = from_topic or isinstance(source, ApiSource)
+    custom = {name: reader(fields, name) for name in fields if name not in TICKET_FIELDS}
+
+    def mapped(
+        payload: Mapping[str, Any], *, correlation_id: str, landed_at: datetime, external_id: str, version: str
+    ) -> Ticket:
+        if from_topic and payload.get(TOMBSTONE) is True:
+            return _gone(source_name, payload, correlation_id, landed_at, external_id, version)
+        created = created_at(payload)
+        if created is None:
+            if created_given or "created_at" in payload:
+                raise no_value("created_at")
+            created = landed_at
+        updated, resolved = updated_at(payload), resolved_at(payload)
+        status = status_of(payload, resolved)
+        finished = resolved if status in RESOLVED else None
+        changed = (updated or finished) if tells_again else (finished or updated)
+        moment = changed or (created if created_given else None)
+        return Ticket(
+            source=source_name,
+            ticket_id=external_id if own_id is None else to_id(own_id(payload), field="ticket_id"),
+            version=version,
+            correlation_id=correlation_id,
+            event_time=moment or created,
+            known_at=moment or landed_at,
+            created_at=created,
+            subject=to_text(subject(payload), field="subject"),
+            body=to_text(body(payload), field="body"),
+            status=status,
+            priority=to_optional_text(priority(payload), field="priority"),
+            channel=to_optional_text(channel(payload), field="channel"),
+            language=to_optional_text(language(payload), field="language"),
+            queue=queue_of(queue(payload)),
+            requester_id=to_optional_id(requester_id(payload), field="requester_id"),
+            customer_id=to_optional_id(customer_id(payload), field="customer_id"),
+            tags=to_tags(tags(payload)),
+            custom={name: clean_json(read(payload), field=name) for name, read in custom.items()},
+        )
+
+    return mapped
 
 
 def _gone(
@@ -145,9 +152,9 @@ def _gone(
 
 def map_customer(
     source: Mapped,
+    payload: Mapping[str, Any],
     *,
     source_name: str,
-    payload: Mapping[str, Any],
     correlation_id: str,
     landed_at: datetime,
     external_id: str,
@@ -171,9 +178,10 @@ def map_customer(
 
 def map_contact(
     source: ApiSource,
+    payload: Mapping[str, Any],
     *,
     source_name: str,
-    payload: Mapping[str, Any],
+    correlation_id: str,  # noqa: ARG001  # the same call for all entities
     landed_at: datetime,
     external_id: str,
     version: str,
@@ -192,61 +200,52 @@ def map_contact(
     )
 
 
-@cache
-def _tells_again(kind: type) -> bool:
-    return issubclass(kind, (ApiSource, KafkaSource))
-
-
-@cache
-def _is_api(kind: type) -> bool:
-    """Asked of every record: the answer is kept, since pydantic's is slow."""
-    return issubclass(kind, ApiSource)
-
-
 def _own_id(source: Mapped, name: str, payload: Mapping[str, Any], external_id: str) -> str:
     return to_id(pick(source.fields, name, payload), field=name) if name in source.fields else external_id
 
 
-def _queue(source: Mapped, value: Any) -> str | None:
-    """The automation's name for it; None for a team of a vendor's account that the declaration does not name."""
-    queue = to_optional_text(value, field="queue")
-    known = not _is_api(type(source)) or translates(source.fields.get("queue"), queue)
-    return queue if known else None
+def _queue_reader(source: Mapped) -> Callable[[Any], str | None]:
+    """Gives the automation's name for it; None for a team of a vendor's account that the declaration does not name."""
+    rule = source.fields.get("queue") if isinstance(source, ApiSource) else None
+    named = frozenset(rule.values.values()) if rule is not None else frozenset()
+
+    def queue_of(value: Any) -> str | None:
+        queue = to_optional_text(value, field="queue")
+        return queue if not named or queue in named else None
+
+    return queue_of
 
 
-def _status(source: Mapped, payload: Mapping[str, Any], resolved: datetime | None) -> str:
-    if _truth(pick(source.fields, "deleted", payload)):
-        return "deleted"
+def _status_reader(source: Mapped) -> Callable[[Mapping[str, Any], datetime | None], str]:
     rule = source.fields.get("status")
-    value = to_optional_text(pick(source.fields, "status", payload, "status"), field="status")
-    if value is None:
-        return "solved" if resolved is not None else "new"
-    status = value.lower()
-    unfinished = "resolved_at" in source.fields and resolved is None and rule is not None and rule.field is None
-    return "open" if unfinished and status in RESOLVED else status
+    deleted, status = reader(source.fields, "deleted"), reader(source.fields, "status", "status")
+    constant_until_resolved = "resolved_at" in source.fields and rule is not None and rule.field is None
+
+    def status_of(payload: Mapping[str, Any], resolved: datetime | None) -> str:
+        if _truth(deleted(payload)):
+            return "deleted"
+        value = to_optional_text(status(payload), field="status")
+        if value is None:
+            return "solved" if resolved is not None else "new"
+        said = value.lower()
+        return "open" if constant_until_resolved and resolved is None and said in RESOLVED else said
+
+    return status_of
 
 
 def _truth(value: Any) -> bool:
     return value not in (None, False, 0, "false", "False", "0", "no")
 
 
-def _said(source: Mapped, payload: Mapping[str, Any], name: str) -> bool:
-    return name in source.fields or name in payload
-
-
-def _time(source: Mapped, payload: Mapping[str, Any], name: str) -> datetime:
-    rule = source.fields.get(name)
-    return to_time(pick(source.fields, name, payload, name), field=name, format=_format(rule))
+def _time_reader(source: Mapped, name: str) -> Callable[[Mapping[str, Any]], datetime | None]:
+    read, rule = reader(source.fields, name, name), source.fields.get(name)
+    # a constant is written in ISO 8601 whatever the column's format would be
+    format = rule.format if rule is not None and rule.field is not None else None  # noqa: A001  # as `to_time` calls it
+    return lambda payload: to_optional_time(read(payload), field=name, format=format)
 
 
 def _optional_time(source: Mapped, payload: Mapping[str, Any], name: str) -> datetime | None:
-    rule = source.fields.get(name)
-    return to_optional_time(pick(source.fields, name, payload, name), field=name, format=_format(rule))
-
-
-def _format(rule: Any) -> str | None:
-    # a constant is written in ISO 8601 whatever the column's format would be
-    return rule.format if rule is not None and rule.field is not None else None
+    return _time_reader(source, name)(payload)
 
 
 def _columns(source: Mapped, payload: Mapping[str, Any]) -> dict[str, Any]:

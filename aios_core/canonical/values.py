@@ -8,7 +8,7 @@ JSON without NaN. Nothing is lost by that: the record itself stays as it came in
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -17,8 +17,12 @@ from aios_core.declaration.source_base import FieldMapping
 from aios_core.errors import RecordError
 from aios_core.retrieval.markup import html_text
 
+Read = Callable[[Mapping[str, Any]], Any]
+"""Finds one canonical field's raw value in a payload."""
+
 MAX_ID_CHARS = 400  # ids are part of index rows, which Postgres limits to about 2,700 bytes
 MAX_DEPTH = 60
+WORD_CHARS = 40  # up to here a text is likely one of a few: a status, a language
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS_FROM = 100_000_000_000  # as seconds this is the year 5138
 
@@ -44,30 +48,25 @@ def has_path(payload: Mapping[str, Any], path: str) -> bool:
     return path in payload or _parts(path)[0] in payload
 
 
-def pick(mapping: Mapping[str, FieldMapping], name: str, payload: Mapping[str, Any], default: str | None = None) -> Any:
-    """The raw value of canonical field `name`: as mapped, else from the payload's `default`; translated by `values`.
+def reader(mapping: Mapping[str, FieldMapping], name: str, default: str | None = None) -> Read:
+    """What finds the raw value of canonical field `name`: as mapped, else at the payload's `default`; translated by `values`.
 
-    A value that `values` does not name passes through unchanged. Empty strings are no value.
+    Made once for many payloads. A value that `values` does not name passes through unchanged. Empty strings are no value.
     """
     rule = mapping.get(name)
     if rule is None:
-        if default is None:
-            return None
-        value = payload[default] if default in payload else lookup(payload, default)
-    elif rule.field is None:
-        value = rule.constant
-    else:
-        value = lookup(payload, rule.field)
-        if rule.values and isinstance(value, str | int | float):
-            value = rule.values.get(_plain(value), value)
-        if rule.markup == "html" and isinstance(value, str):
-            value = html_text(value)
-    return None if value == "" else value
+        return _nothing if default is None else _at(default)
+    if rule.field is None:
+        constant = None if rule.constant == "" else rule.constant
+        return lambda _: constant
+    if rule.values or rule.markup is not None:
+        return _translated(rule, rule.field)
+    return _at(rule.field)
 
 
-def translates(rule: FieldMapping | None, value: Any) -> bool:
-    """Whether the mapping's `values` (where it has any) name this result."""
-    return rule is None or not rule.values or value in rule.values.values()
+def pick(mapping: Mapping[str, FieldMapping], name: str, payload: Mapping[str, Any], default: str | None = None) -> Any:
+    """One field of one payload, as its `reader` finds it."""
+    return reader(mapping, name, default)(payload)
 
 
 def to_text(value: Any, *, field: str) -> str:
@@ -83,7 +82,9 @@ def to_text(value: Any, *, field: str) -> str:
 
 def to_optional_text(value: Any, *, field: str) -> str | None:
     """As `to_text`, with None for nothing."""
-    return None if value is None else to_text(value, field=field).strip() or None
+    if isinstance(value, str):
+        return _word(value) if len(value) <= WORD_CHARS else clean_text(value).strip() or None
+    return None if value is None else to_text(value, field=field)
 
 
 def to_id(value: Any, *, field: str) -> str:
@@ -93,7 +94,7 @@ def to_id(value: Any, *, field: str) -> str:
     elif isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RecordError("record.no_id", f"{field}: an identifier is needed, found {_kind(value)}")
     else:
-        text = clean_text(_plain(value)).strip()
+        text = _plain(value)
     if not text:
         raise RecordError("record.no_id", f"{field}: the identifier is empty")
     if len(text) > MAX_ID_CHARS:
@@ -112,7 +113,7 @@ def to_time(value: Any, *, field: str, format: str | None = None) -> datetime:
     Raises `record.missing_field` where there is nothing and `record.bad_time` where there is something else.
     """
     if value is None or value == "":
-        raise RecordError("record.missing_field", f"{field}: there is no value; map it, or set `constant`")
+        raise no_value(field)
     try:
         return _time(value, format)
     except (ValueError, OverflowError, TypeError) as error:
@@ -122,6 +123,11 @@ def to_time(value: Any, *, field: str, format: str | None = None) -> datetime:
             else "in ISO 8601; set the mapping's `format` if it is written otherwise"
         )
         raise RecordError("record.bad_time", f"{field}: `{short(value)}` is not a date-time {wanted}") from error
+
+
+def no_value(field: str) -> RecordError:
+    """`record.missing_field`."""
+    return RecordError("record.missing_field", f"{field}: there is no value; map it, or set `constant`")
 
 
 def to_optional_time(value: Any, *, field: str, format: str | None = None) -> datetime | None:
@@ -135,10 +141,10 @@ def to_tags(value: Any, *, field: str = "tags") -> tuple[str, ...]:
         return ()
     if isinstance(value, str):
         value = value.replace(",", " ").replace(";", " ").split()
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, (list, tuple)):
         raise RecordError("record.bad_tags", f"{field}: a list is needed, found {_kind(value)}")
-    names = (tag.get("name") if isinstance(tag, Mapping) else tag for tag in value)
-    return tuple(to_text(name, field=field) for name in names if name is not None)
+    names = [tag if isinstance(tag, str) or not isinstance(tag, Mapping) else tag.get("name") for tag in value]
+    return tuple([to_text(name, field=field) for name in names if name is not None])
 
 
 def clean_text(text: str) -> str:
@@ -167,7 +173,7 @@ def clean_json(value: Any, *, field: str, depth: int = 0) -> Any:
         raise RecordError("record.too_deep", f"{field}: nested more than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
         return {clean_text(str(k)): clean_json(v, field=field, depth=depth + 1) for k, v in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [clean_json(v, field=field, depth=depth + 1) for v in value]
     if isinstance(value, datetime):
         return value.isoformat()
@@ -190,14 +196,42 @@ def _time(value: Any, format: str | None) -> datetime:
         raise TypeError(_kind(value))
     if isinstance(value, datetime):
         moment = value
-    elif isinstance(value, int | float) and format is None:
+    elif isinstance(value, (int, float)) and format is None:
         seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
         return _EPOCH + timedelta(seconds=seconds)
     else:
-        text = _plain(value) if isinstance(value, int | float) else value.strip()
+        text = _plain(value) if isinstance(value, (int, float)) else value.strip()
         # a format without a zone gives a naive time, which means UTC just below
         moment = datetime.strptime(text, format) if format else datetime.fromisoformat(text)  # noqa: DTZ007
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _nothing(_: Mapping[str, Any]) -> None:
+    return None
+
+
+def _at(path: str) -> Read:
+    def walked(payload: Mapping[str, Any]) -> Any:
+        value = lookup(payload, path)
+        return None if value == "" else value
+
+    def found(payload: Mapping[str, Any]) -> Any:
+        value = payload.get(path)
+        return None if value == "" else value
+
+    return walked if "." in path else found
+
+
+def _translated(rule: FieldMapping, path: str) -> Read:
+    def translated(payload: Mapping[str, Any]) -> Any:
+        value = lookup(payload, path)  # an empty one may be translated too
+        if rule.values and isinstance(value, (str, int, float)):
+            value = rule.values.get(_plain(value), value)
+        if rule.markup == "html" and isinstance(value, str):
+            value = html_text(value)
+        return None if value == "" else value
+
+    return translated
 
 
 def _step(value: Any, part: str) -> Any:
@@ -224,6 +258,11 @@ def _kind(value: Any) -> str:
     return {"dict": "an object", "list": "a list", "NoneType": "nothing", "bool": "a truth value"}.get(
         type(value).__name__, f"a value of type {type(value).__name__}"
     )
+
+
+@lru_cache(maxsize=4096)
+def _word(text: str) -> str | None:
+    return clean_text(text).strip() or None
 
 
 @lru_cache(maxsize=1024)

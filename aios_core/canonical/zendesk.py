@@ -4,14 +4,15 @@ What belongs here: where each canonical field stands in a Zendesk payload. What 
 Any field may be mapped otherwise in the declaration: `language: custom_fields.360001`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from aios_core.canonical.entities import Contact, Ticket
 from aios_core.canonical.values import (
+    Read,
     clean_json,
-    pick,
+    reader,
     to_id,
     to_optional_id,
     to_optional_text,
@@ -19,7 +20,6 @@ from aios_core.canonical.values import (
     to_tags,
     to_text,
     to_time,
-    translates,
 )
 from aios_core.declaration.sources import ZendeskSource
 from aios_core.errors import RecordError
@@ -45,51 +45,57 @@ def identify(payload: Mapping[str, Any], *, object: str) -> tuple[str, str | Non
     return external_id, updated
 
 
-def map_ticket(
-    source: ZendeskSource,
-    *,
-    source_name: str,
-    payload: Mapping[str, Any],
-    correlation_id: str,
-    landed_at: datetime,
-    external_id: str,
-    version: str,
-) -> Ticket:
-    """One exported ticket; raises RecordError."""
+def ticket_mapper(source: ZendeskSource, source_name: str) -> Callable[..., Ticket]:
+    """What makes a ticket of one exported ticket, and raises RecordError."""
     mapping = source.mapping
-    created = to_time(
-        pick(mapping, "created_at", payload, "created_at"), field="created_at", format=_format(source, "created_at")
-    )
-    updated = to_optional_time(pick(mapping, "updated_at", payload, "updated_at"), field="updated_at")
-    subject = pick(mapping, "subject", payload, "subject") or payload.get("raw_subject")
-    status = (to_optional_text(pick(mapping, "status", payload, "status"), field="status") or "new").lower()
-    return Ticket(
-        source=source_name,
-        ticket_id=external_id,
-        version=version,
-        correlation_id=correlation_id,
-        event_time=updated or created,
-        known_at=updated or landed_at,
-        created_at=created,
-        subject=to_text(subject, field="subject"),
-        body=to_text(pick(mapping, "body", payload, "description"), field="description"),
-        status=STATUSES.get(status, status),
-        priority=to_optional_text(pick(mapping, "priority", payload, "priority"), field="priority"),
-        channel=to_optional_text(pick(mapping, "channel", payload, "via.channel"), field="via.channel"),
-        language=to_optional_text(pick(mapping, "language", payload), field="language"),
-        queue=_queue(source, payload),
-        requester_id=to_optional_id(pick(mapping, "requester_id", payload, "requester_id"), field="requester_id"),
-        customer_id=to_optional_id(pick(mapping, "customer_id", payload), field="customer_id"),
-        tags=to_tags(pick(mapping, "tags", payload, "tags")),
-        custom=_custom(source, payload),
-    )
+    created_at, updated_at = reader(mapping, "created_at", "created_at"), reader(mapping, "updated_at", "updated_at")
+    subject, body = reader(mapping, "subject", "subject"), reader(mapping, "body", "description")
+    status_of, priority = reader(mapping, "status", "status"), reader(mapping, "priority", "priority")
+    channel, language = reader(mapping, "channel", "via.channel"), reader(mapping, "language")
+    queue_of, tags = reader(mapping, "queue", "group_id"), reader(mapping, "tags", "tags")
+    requester_id, customer_id = reader(mapping, "requester_id", "requester_id"), reader(mapping, "customer_id")
+    created_format = mapping["created_at"].format if "created_at" in mapping else None
+    named = frozenset(mapping["queue"].values.values()) if "queue" in mapping else frozenset()
+    custom = {name: reader(mapping, name) for name in mapping if name not in TICKET_FIELDS}
+
+    def mapped(
+        payload: Mapping[str, Any], *, correlation_id: str, landed_at: datetime, external_id: str, version: str
+    ) -> Ticket:
+        created = to_time(created_at(payload), field="created_at", format=created_format)
+        updated = to_optional_time(updated_at(payload), field="updated_at")
+        status = (to_optional_text(status_of(payload), field="status") or "new").lower()
+        queue = to_optional_text(queue_of(payload), field="group_id")
+        return Ticket(
+            source=source_name,
+            ticket_id=external_id,
+            version=version,
+            correlation_id=correlation_id,
+            event_time=updated or created,
+            known_at=updated or landed_at,
+            created_at=created,
+            subject=to_text(subject(payload) or payload.get("raw_subject"), field="subject"),
+            body=to_text(body(payload), field="description"),
+            status=STATUSES.get(status, status),
+            priority=to_optional_text(priority(payload), field="priority"),
+            channel=to_optional_text(channel(payload), field="via.channel"),
+            language=to_optional_text(language(payload), field="language"),
+            # none for a group that the automation does not know, such as general triage
+            queue=queue if not named or queue in named else None,
+            requester_id=to_optional_id(requester_id(payload), field="requester_id"),
+            customer_id=to_optional_id(customer_id(payload), field="customer_id"),
+            tags=to_tags(tags(payload)),
+            custom=_custom_fields(payload, custom),
+        )
+
+    return mapped
 
 
 def map_contact(
     _source: ZendeskSource,
+    payload: Mapping[str, Any],
     *,
     source_name: str,
-    payload: Mapping[str, Any],
+    correlation_id: str,  # noqa: ARG001  # the same call for all entities
     landed_at: datetime,
     external_id: str,
     version: str,
@@ -107,28 +113,15 @@ def map_contact(
     )
 
 
-def _queue(source: ZendeskSource, payload: Mapping[str, Any]) -> str | None:
-    """The automation's name for the ticket's group; None for a group it does not know, such as general triage."""
-    queue = to_optional_text(pick(source.mapping, "queue", payload, "group_id"), field="group_id")
-    return queue if translates(source.mapping.get("queue"), queue) else None
-
-
-def _custom(source: ZendeskSource, payload: Mapping[str, Any]) -> dict[str, Any]:
+def _custom_fields(payload: Mapping[str, Any], mapped: Mapping[str, Read]) -> dict[str, Any]:
     fields = payload.get("custom_fields")
     if fields is not None and not isinstance(fields, list):
         raise RecordError("record.bad_custom", "custom_fields: a list is needed")
-    custom = {
+    found = {
         to_id(f["id"], field="custom_fields.id"): clean_json(f["value"], field="custom_fields")
         for f in fields or ()
         if isinstance(f, dict) and f.get("value") is not None and f.get("id") is not None
     }
-    for name in source.mapping:
-        if name in TICKET_FIELDS:
-            continue
-        custom[name] = clean_json(pick(source.mapping, name, payload), field=name)
-    return custom
-
-
-def _format(source: ZendeskSource, name: str) -> str | None:
-    rule = source.mapping.get(name)
-    return rule.format if rule else None
+    for name, read in mapped.items():
+        found[name] = clean_json(read(payload), field=name)
+    return found

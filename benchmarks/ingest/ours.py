@@ -22,7 +22,7 @@ from resources.database import Database
 from resources.landing import LandingStore, pull
 
 SOURCE = "helpdesk"
-LOOK_SECONDS = 1.0
+LOOK_SECONDS = 0.5
 
 
 def main(role: str, settings: dict[str, Any]) -> dict[str, Any]:

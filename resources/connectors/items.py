@@ -14,10 +14,15 @@ _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_NAIVE_UTC
 
 def to_json(value: Any) -> str:
     """JSON text, with whatever JSON has no form for written out. Raises RecordError for what is nested too deep."""
+    return to_json_bytes(value).decode()
+
+
+def to_json_bytes(value: Any) -> bytes:
+    """As `to_json`, in UTF-8 and on one line."""
     try:
-        return orjson.dumps(value, default=_written, option=_OPTIONS).decode()
+        return orjson.dumps(value, default=_written, option=_OPTIONS)
     except (TypeError, RecursionError):  # lone surrogates, integers past 64 bits, 250 levels
-        return orjson.dumps(clean_json(value, field="payload")).decode()
+        return orjson.dumps(clean_json(value, field="payload"))
 
 
 def in_order(value: Any) -> bytes:
@@ -30,7 +35,7 @@ def in_order(value: Any) -> bytes:
 
 def content_version(payload: Any) -> str:
     """A version for a payload that states none: of its content, so that the same content is the same version."""
-    return "sha256:" + hashlib.sha256(to_json(payload).encode()).hexdigest()[:32]
+    return "sha256:" + hashlib.sha256(to_json_bytes(payload)).hexdigest()[:32]
 
 
 def item_reject(object: str, item: Any, error: RecordError) -> Reject:

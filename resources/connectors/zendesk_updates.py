@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from aios_core.canonical.entities import RESOLVED
 from aios_core.canonical.values import lookup
-from aios_core.canonical.zendesk import map_ticket
+from aios_core.canonical.zendesk import ticket_mapper
 from aios_core.decisions.conflicts import conflict
 from aios_core.declaration.sources import ZendeskSource
 from resources.connectors.base import WriteResult
@@ -106,10 +106,8 @@ def _conflict(action: "OutboxAction", ticket: Mapping[str, Any], source: Zendesk
     if action.seen is None:
         status = ticket.get("status")
         return f"the ticket was {status} before this action came" if status in RESOLVED else None
-    now = map_ticket(
-        source,
-        source_name=action.target,
-        payload=ticket,
+    now = ticket_mapper(source, action.target)(
+        ticket,
         correlation_id="",
         landed_at=_ANY,
         external_id=action.external_id,

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from aios_core.canonical.entities import Contact, Customer, Ticket, outcome_of
+from aios_core.canonical.entities import Contact, Customer, Ticket, states_outcome
 from aios_core.canonical.mapper import map_record
 from aios_core.canonical.salesforce import selected_fields
 from aios_core.canonical.zendesk import identify
@@ -129,15 +129,11 @@ def test_a_zendesk_user_says_which_customer_it_is() -> None:
 
 
 def test_an_outcome_is_where_a_ticket_stood_when_it_was_solved() -> None:
-    outcome = outcome_of(zendesk(TICKET | {"status": "solved"}))
-    assert outcome is not None
-    assert (outcome.queue, outcome.origin, outcome.known_at) == (
-        "billing",
-        "helpdesk",
-        datetime(2026, 2, 21, 10, 38, 52, tzinfo=UTC),
-    )
-    assert outcome_of(zendesk(TICKET)) is None
-    assert outcome_of(zendesk(TICKET | {"status": "solved", "group_id": 999})) is None
+    solved = zendesk(TICKET | {"status": "solved"})
+    assert states_outcome(solved)
+    assert (solved.queue, solved.known_at) == ("billing", datetime(2026, 2, 21, 10, 38, 52, tzinfo=UTC))
+    assert not states_outcome(zendesk(TICKET))
+    assert not states_outcome(zendesk(TICKET | {"status": "solved", "group_id": 999}))
 
 
 def test_a_salesforce_account_becomes_a_customer_with_the_declared_attributes() -> None:
@@ -184,16 +180,15 @@ def test_a_row_is_known_when_it_was_resolved() -> None:
     ticket = row({"text": "x", "category": "a", "Created": "30/Sep/21 17:20", "Resolved": "20/Jul/22 20:51"}, MAPPING)
     assert ticket.created_at == datetime(2021, 9, 30, 17, 20, tzinfo=UTC)
     assert ticket.event_time == ticket.known_at == datetime(2022, 7, 20, 20, 51, tzinfo=UTC)
-    outcome = outcome_of(ticket)
-    assert outcome is not None
-    assert (outcome.queue, outcome.known_at) == ("a", ticket.known_at)
+    assert states_outcome(ticket)
+    assert ticket.queue == "a"
 
 
 def test_a_row_that_is_not_resolved_yet_has_no_outcome_though_its_status_is_a_constant() -> None:
     ticket = row({"text": "x", "category": "a", "Created": "30/Sep/21 17:20", "Resolved": ""}, MAPPING)
     assert ticket.status == "open"
     assert ticket.known_at == ticket.created_at
-    assert outcome_of(ticket) is None
+    assert not states_outcome(ticket)
 
 
 def test_times_may_be_constants_and_default_to_the_landing() -> None:
