@@ -66,6 +66,36 @@ def preview(
 
 
 @app.command()
+def thread(
+    source: Source,
+    ticket: Annotated[str, typer.Argument(help="The ticket's id at the helpdesk.")],
+    automation: Automation = None,
+    json: output.AsJson = False,
+) -> None:
+    """What was written on a ticket after its own text: customers, agents, and what is internal. Nothing is kept.
+
+    aios connect thread helpdesk 100124 --json
+    """
+    from resources.connectors.failures import SourceUnavailable
+    from resources.threads import conversation
+
+    with context.database() as database:
+        found = conversation(database, context.automation(automation).automation, source=source, ticket_id=ticket)
+    if found.problem:
+        raise SourceUnavailable(found.problem)
+    if json:
+        output.as_json([asdict(message) for message in found.messages])
+        return
+    seen_by = {True: "public", False: "internal", None: "not said"}
+    for message in found.masked().messages:
+        attached = ", ".join(one.name for one in message.attachments)
+        told = {"seen": seen_by[message.public], "text": message.text} | ({"attached": attached} if attached else {})
+        output.pairs(told, title=f"{message.at or 'at some time'}, {message.author or 'somebody'}")
+    if not found.messages:
+        output.say("nothing was written after the ticket's own text")
+
+
+@app.command()
 def accept(source: Source, automation: Automation = None, json: output.AsJson = False) -> None:
     """Take what a source's records look like from now on for its contract: after a change that was looked at.
 

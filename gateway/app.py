@@ -49,6 +49,7 @@ from gateway.pages import (
     session,
     sources,
     steps,
+    threads,
     thresholds,
     work,
 )
@@ -79,6 +80,7 @@ PAGES = (
     robots,
     sources,
     models,
+    threads,
     thresholds,
     explanations,
     incidents,

@@ -61,7 +61,7 @@ ATTACHED: Mapping[str, Sequence[str]] = {
 _NAMES = ("file_name", "filename", "name")
 _SIZES = ("size", "filesize")
 _TYPES = ("content_type", "mimeType")
-_URLS = ("content_url", "attachment_url", "content", "url")
+_URLS = ("content_url", "attachment_url", "content", "url", "_links.content")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,13 +124,14 @@ def _said(source: SourceBase, payload: Mapping[str, Any], name: str, usual: str 
 
 def _attachments(connector: str, payload: Mapping[str, Any]) -> Iterator[Attachment]:
     for path in ATTACHED.get(connector, ()):
-        yield from _listed(lookup(payload, path), None)
+        yield from attachments_in(lookup(payload, path))
     for path in MESSAGES.get(connector, ()):
         for message in _objects(lookup(payload, path)):
-            yield from _listed(message.get("attachments"), _text(message.get("id")))
+            yield from attachments_in(message.get("attachments"), message=_text(message.get("id")))
 
 
-def _listed(value: Any, message: str | None) -> Iterator[Attachment]:
+def attachments_in(value: Any, *, message: str | None = None) -> Iterator[Attachment]:
+    """Those of a vendor's list; what is none is passed over."""
     for one in _objects(value):
         name, size, url = _first(one, _NAMES), _first(one, _SIZES), _first(one, _URLS)
         yield Attachment(
@@ -148,7 +149,7 @@ def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _first(item: Mapping[str, Any], names: Sequence[str]) -> Any:
-    return next((item[name] for name in names if item.get(name) is not None), None)
+    return next((value for name in names if (value := lookup(item, name)) is not None), None)
 
 
 def _text(value: Any) -> str | None:

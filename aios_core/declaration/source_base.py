@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from aios_core.contracts import Mode
 from aios_core.declaration.base import Declared
 from aios_core.declaration.listing import Auth, Listing
+from aios_core.declaration.thread import Thread
 from aios_core.declaration.webhook import Webhook
 from aios_core.declaration.writing import Writing
 
@@ -112,6 +113,11 @@ class ApiSource(SourceBase):
     @cached_property
     def writing(self) -> Writing | None:
         """How actions are written to it; None: they can't be."""
+        return None
+
+    @cached_property
+    def thread(self) -> Thread | None:
+        """Where a ticket's conversation is; None: it is not read."""
         return None
 
     @cached_property

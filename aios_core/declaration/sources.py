@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from aios_core.declaration.listing import Auth, Listing
 from aios_core.declaration.source_base import ApiSource, SourceBase
+from aios_core.declaration.thread import Thread
 from aios_core.declaration.vendors.freshdesk import FreshdeskSource
 from aios_core.declaration.vendors.hubspot import HubspotSource
 from aios_core.declaration.vendors.intercom import IntercomSource
@@ -40,6 +41,26 @@ class ZendeskSource(SourceBase):
     def actions_a_ticket(self) -> tuple[int, float]:
         """30 updates of a ticket in ten minutes; an action is two at most."""
         return (15, 600.0)
+
+    @cached_property
+    def thread(self) -> Thread:
+        """Its comments."""
+        return Thread(
+            listing=Listing(
+                path="/api/v2/tickets/{id}/comments.json",
+                params={"page[size]": "{size}", "page[after]": "{token}"},
+                items="comments",
+                paging="token",
+                following="meta.after_cursor",
+                more="meta.has_more",
+            ),
+            text="body",
+            at="created_at",
+            author="author_id",
+            public={"public": True},
+            attachments="attachments",
+            first=True,
+        )
 
 
 class SalesforceSource(SourceBase):
@@ -79,6 +100,12 @@ class HttpSource(ApiSource):
     gone: Listing | None = Field(
         None, description="A second list, of what was deleted: its items need the field `deleted` mapped"
     )
+
+    conversation: Thread | None = Field(None, description="Where a ticket's messages are, for who looks at one")
+
+    @cached_property
+    def thread(self) -> Thread | None:
+        return self.conversation
 
     @cached_property
     def lists(self) -> dict[str, Sequence[Listing]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from aios_core.canonical.thread import Message
     from aios_core.decisions.actions import OutboxAction
 
 
@@ -92,6 +93,15 @@ class Hinted(Protocol):
 
     def hint(self, ids: Sequence[str]) -> None:
         """Ids of tickets: the next read of tickets ends with them as they stand."""
+        ...
+
+
+@runtime_checkable
+class Threaded(Protocol):
+    """A connector that shows what was written back and forth on a ticket."""
+
+    def thread(self, ticket_id: str) -> "tuple[Message, ...]":
+        """Its messages after its own text, oldest first."""
         ...
 
 

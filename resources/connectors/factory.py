@@ -19,13 +19,13 @@ from aios_core.traffic.quota import Limit
 from resources import deployments
 from resources.connectors.base import Connector
 from resources.connectors.files.connector import FileConnector
-from resources.connectors.http import HttpClient
+from resources.connectors.http import HURRIED, PATIENT, HttpClient, Patience
 from resources.connectors.json_api.auth import opened
 from resources.connectors.json_api.connector import JsonApiConnector
 from resources.connectors.kafka import KafkaConnector
 from resources.connectors.salesforce import SalesforceConnector
 from resources.connectors.sql import SqlConnector
-from resources.connectors.traffic import Quota, SharedTraffic, Traffic
+from resources.connectors.traffic import LONGEST_WAIT, Quota, SharedTraffic, Traffic
 from resources.connectors.zendesk import ZendeskConnector
 from resources.connectors.zendesk_quota import ZENDESK
 from resources.database import Database
@@ -42,11 +42,13 @@ def open_connector(
     start: date | None = None,
     traffic: Share | None = None,
     sleep: Callable[[float], None] = time.sleep,
+    hurried: bool = False,
 ) -> Connector:
     """A connector for `source`; close it after use. `folder` is the automation's own, which relative paths start from.
 
     `start` is the automation's start_date, used where the source sets no `start_time`; None: from the beginning.
     `traffic` gives what processes share for a vendor, its URL, a credential and its quota; None: this client is alone.
+    `hurried`: a person waits, so that each request is tried once, for a few seconds.
     Raises ConfigurationError for a variable that is not set.
     """
     match source:
@@ -61,6 +63,7 @@ def open_connector(
                 start=start,
                 traffic=traffic and traffic("zendesk", url, email, ZENDESK),
                 sleep=sleep,
+                patience=HURRIED if hurried else PATIENT,
             )
         case SalesforceSource():
             url, client_id = expand(source.url), expand(source.client_id)
@@ -79,7 +82,8 @@ def open_connector(
             settings = {name: expand(value) for name, value in source.settings.items()}
             return KafkaConnector(source, brokers=expand(source.brokers), settings=settings)
         case ApiSource():
-            return _json_api(source, expand=expand, start=start, share=traffic, sleep=sleep)
+            patience = HURRIED if hurried else PATIENT
+            return _json_api(source, expand=expand, start=start, share=traffic, sleep=sleep, patience=patience)
 
 
 @contextmanager
@@ -103,6 +107,7 @@ def _json_api(
     start: date | None,
     share: Share | None,
     sleep: Callable[[float], None],
+    patience: Patience,
 ) -> JsonApiConnector:
     url, name = expand(source.url), str(source.connector)  # type: ignore[attr-defined]  # every kind has one
     auth, credential = opened(source.signs_in, url=url, expand=expand)
@@ -119,6 +124,8 @@ def _json_api(
         headers={header: expand(value) for header, value in source.says.items()},
         traffic=share and share(name, url, credential, quota),
         sleep=sleep,
+        timeout_seconds=patience.timeout_seconds,
+        policy=patience.policy,
     )
     writing = None if source.writing is None else _expanded(source.writing, expand)
     return JsonApiConnector(name=name, http=http, listings=source.lists, start=start, source=source, writing=writing)
@@ -137,13 +144,19 @@ def _expanded(writing: Writing, expand: Callable[[str], str]) -> Writing:
     return Writing.model_validate(each(writing.model_dump()))
 
 
-def shared(database: Database, made: list[SharedTraffic] | None = None) -> Share:
+def shared(database: Database, made: list[SharedTraffic] | None = None, *, longest_wait: float = LONGEST_WAIT) -> Share:
     """Quotas and breakers of this database, for every vendor. What is made is kept in `made`, for who wants to look at it."""
 
     def share(vendor: str, url: str, credential: str, quota: Quota) -> SharedTraffic:
         # a vendor's windows and pauses are real time, also where a platform plays months in minutes
         traffic = SharedTraffic(
-            database, vendor=vendor, url=url, credential=credential, quota=quota, clock=lambda: datetime.now(UTC)
+            database,
+            vendor=vendor,
+            url=url,
+            credential=credential,
+            quota=quota,
+            longest_wait=longest_wait,
+            clock=lambda: datetime.now(UTC),
         )
         if made is not None:
             made.append(traffic)

@@ -45,6 +45,18 @@ class RetryPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a vendor is waited for."""
+
+    timeout_seconds: float = 30.0
+    policy: RetryPolicy = RetryPolicy()
+
+
+PATIENT = Patience()
+HURRIED = Patience(timeout_seconds=6.0, policy=RetryPolicy(attempts=1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A parsed JSON body and the headers it came with."""
 

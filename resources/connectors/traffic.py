@@ -25,6 +25,7 @@ from resources.quotas import Place, Quotas
 if TYPE_CHECKING:
     from types import TracebackType
 
+LONGEST_WAIT = 150.0  # seconds for a place under a quota
 LOOK_AGAIN = 1.0  # seconds; a place taken by a process that died, or by one whose answer came early, is free before it was said to be
 
 
@@ -75,7 +76,7 @@ class SharedTraffic:
         credential: str,
         quota: Quota,
         answer_seconds: float = 45.0,
-        longest_wait: float = 150.0,
+        longest_wait: float = LONGEST_WAIT,
         clock: Callable[[], datetime],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:

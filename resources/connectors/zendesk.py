@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from aios_core.canonical import zendesk
+from aios_core.canonical.thread import Message
 from aios_core.declaration.sources import ZendeskSource
 from aios_core.errors import PermanentError, RecordError, RetryableError
 from resources.connectors.base import Page, Record, Reject, WriteResult, ahead, rounds
-from resources.connectors.http import HttpClient, SourceMalformed, SourceRefused
+from resources.connectors.http import PATIENT, Answer, HttpClient, Patience, SourceMalformed, SourceRefused
 from resources.connectors.items import content_version, item_reject
+from resources.connectors.json_api.filling import Request
+from resources.connectors.json_api.messages import conversation
 from resources.connectors.traffic import Traffic
 from resources.connectors.zendesk_updates import MARKER, Fields, judge_job_result, parts_of, update_for
 
@@ -56,6 +59,7 @@ class ZendeskConnector:
         traffic: Traffic | None = None,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        patience: Patience = PATIENT,
     ) -> None:
         self._source = source
         self._queues = tuple(queues)
@@ -69,6 +73,8 @@ class ZendeskConnector:
             traffic=traffic,
             transport=transport,
             sleep=sleep,
+            timeout_seconds=patience.timeout_seconds,
+            policy=patience.policy,
         )
         self._fields: Fields | None = None
         self._has_show_many = True
@@ -125,6 +131,10 @@ class ZendeskConnector:
             if error.status != 404:
                 raise
 
+    def thread(self, ticket_id: str) -> tuple[Message, ...]:
+        """A ticket's comments, its description left out."""
+        return conversation(self._source.thread, ticket_id=ticket_id, ask=self._send)
+
     def check(self) -> str:
         """Who we are there, and which declared queues have no group."""
         user = self._http.get("/api/v2/users/me.json").get("user") or {}
@@ -135,6 +145,11 @@ class ZendeskConnector:
 
     def close(self) -> None:
         self._http.close()
+
+    def _send(self, request: Request, *, repeatable: bool) -> Answer:
+        return self._http.exchange(
+            request.method, request.path, params=request.params or None, json=request.body, repeatable=repeatable
+        )
 
     def _pages(self, object: str, cursor: str | None) -> Generator[Page, None, None]:
         while True:

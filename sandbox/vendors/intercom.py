@@ -140,7 +140,7 @@ def _part(said: Comment) -> Json:
         "part_type": "comment" if said.public else "note",
         "body": paragraphs(said.body),
         "created_at": said.at,
-        "author": {"type": "admin", "id": str(said.author_id)},
+        "author": {"type": "admin", "id": str(said.author_id), "name": f"Agent {said.author_id}"},
     }
 
 

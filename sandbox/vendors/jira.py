@@ -120,7 +120,7 @@ def _comment(said: Comment) -> Json:
         "id": str(said.comment_id),
         "body": said.body,
         "public": said.public,
-        "author": {"accountId": str(said.author_id)},
+        "author": {"accountId": str(said.author_id), "displayName": f"Agent {said.author_id}"},
         "created": {"iso8601": written(said.at, FORM)},
     }
 

@@ -37,3 +37,9 @@ def test_an_unknown_source_is_told_with_those_there_are(aios: Aios, desk: Path) 
     done = aios("connect", "check", "helpdesk", "--automation", "triage")
     assert done.exit_code == 1
     assert "there are: crm, desk" in done.stderr
+
+
+def test_a_source_without_conversations_says_so(aios: Aios, desk: Path) -> None:
+    done = aios("connect", "thread", "desk", "T1", "--automation", "triage")
+    assert done.exit_code == 1
+    assert "desk does not show what was written on a ticket" in done.stderr

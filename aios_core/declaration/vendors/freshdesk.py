@@ -12,11 +12,16 @@ from pydantic import Field
 
 from aios_core.declaration.listing import Auth, BasicAuth, Listing
 from aios_core.declaration.source_base import ApiSource, Mapping, place
+from aios_core.declaration.thread import Thread
 from aios_core.declaration.writing import Notes, Reading, Step, Writing
 
 STATUSES = {"2": "open", "3": "pending", "4": "solved", "5": "closed"}
 PRIORITIES = {"1": "low", "2": "normal", "3": "high", "4": "urgent"}
 CHANNELS = {"1": "email", "2": "web", "3": "phone", "7": "chat", "9": "feedback_widget", "10": "outbound_email"}
+
+CONVERSATIONS = Listing(
+    path="/api/v2/tickets/{id}/conversations", params={"per_page": "{size}", "page": "{page}"}, paging="page"
+)
 
 
 class FreshdeskSource(ApiSource):
@@ -67,15 +72,23 @@ class FreshdeskSource(ApiSource):
         )
 
     @cached_property
-    def writing(self) -> Writing:
-        said = Listing(
-            path="/api/v2/tickets/{id}/conversations", params={"per_page": "{size}", "page": "{page}"}, paging="page"
+    def thread(self) -> Thread:
+        return Thread(
+            listing=CONVERSATIONS,
+            text="body_text",
+            at="created_at",
+            author="user_id",
+            public={"private": False},
+            attachments="attachments",
         )
+
+    @cached_property
+    def writing(self) -> Writing:
         fields = ("queue", "assignee", "priority", "tags")
         return Writing(
             read=Reading(path="/api/v2/tickets/{id}"),
-            notes=Notes(listing=said, text="body_text", only={"private": True}),
-            replies=Notes(listing=said, text="body_text", only={"private": False, "incoming": False}),
+            notes=Notes(listing=CONVERSATIONS, text="body_text", only={"private": True}),
+            replies=Notes(listing=CONVERSATIONS, text="body_text", only={"private": False, "incoming": False}),
             steps=(
                 Step(method="PUT", path="/api/v2/tickets/{id}", body="{fields}", carries=fields, repeatable=True),
                 Step(path="/api/v2/tickets/{id}/reply", body={"body": "{reply}"}, carries=("reply",)),

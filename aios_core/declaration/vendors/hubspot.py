@@ -13,6 +13,7 @@ from pydantic import Field
 
 from aios_core.declaration.listing import Auth, BearerAuth, Listing
 from aios_core.declaration.source_base import ApiSource, Mapping, place
+from aios_core.declaration.thread import Thread
 from aios_core.declaration.writing import Call, Notes, Reading, Several, Step, Writing
 
 OBJECTS = Literal["tickets", "contacts", "companies"]
@@ -32,6 +33,15 @@ OWN = {
 }
 NOTE_TO_TICKET = 228  # the vendor's own type of association
 PRIORITIES = {"LOW": "low", "MEDIUM": "normal", "HIGH": "high", "URGENT": "urgent"}
+
+NOTES = Listing(
+    path="/crm/v3/objects/tickets/{id}/associations/notes",
+    params={"limit": "{size}", "after": "{token}"},
+    items="results",
+    paging="token",
+    following="paging.next.after",
+    size=500,
+)
 
 
 class HubspotSource(ApiSource):
@@ -84,25 +94,26 @@ class HubspotSource(ApiSource):
         return {self.provides: (search, *((gone,) if self.archived else ()))}
 
     @cached_property
+    def thread(self) -> Thread | None:
+        """Notes; what was mailed is in lists of its own, which are not read."""
+        if self.kind != "tickets":
+            return None
+        texts = _notes_read("hs_note_body", "hs_timestamp", "hubspot_owner_id", "hs_attachment_ids")
+        return Thread(
+            listing=NOTES,
+            texts=texts,
+            text="properties.hs_note_body",
+            at="properties.hs_timestamp",
+            author="properties.hubspot_owner_id",
+            markup="html",
+        )
+
+    @cached_property
     def writing(self) -> Writing | None:
         if self.kind != "tickets":
             return None
         tickets, note = "/crm/v3/objects/tickets", {"hs_timestamp": "{now}", "hs_note_body": "{note}"}
         kind = {"associationCategory": "HUBSPOT_DEFINED", "associationTypeId": NOTE_TO_TICKET}
-        told = Listing(
-            path=f"{tickets}/{{id}}/associations/notes",
-            params={"limit": "{size}", "after": "{token}"},
-            items="results",
-            paging="token",
-            following="paging.next.after",
-            size=500,
-        )
-        texts = Call(
-            method="POST",
-            path="/crm/v3/objects/notes/batch/read",
-            body={"properties": ["hs_note_body"], "inputs": [{"id": "{each}"}]},
-            answer="results",
-        )
         return Writing(
             read=Reading(
                 method="POST",
@@ -110,7 +121,7 @@ class HubspotSource(ApiSource):
                 body={"properties": [*self._properties], "inputs": ["{each}"]},
                 several=Several(most=100, each={"id": "{id}"}, items="results"),
             ),
-            notes=Notes(listing=told, texts=texts, text="properties.hs_note_body"),
+            notes=Notes(listing=NOTES, texts=_notes_read("hs_note_body"), text="properties.hs_note_body"),
             steps=(
                 Step(
                     path=f"{tickets}/batch/update",
@@ -164,3 +175,12 @@ class HubspotSource(ApiSource):
             channel="properties.source_type",
             deleted="archived",
         )
+
+
+def _notes_read(*properties: str) -> Call:
+    return Call(
+        method="POST",
+        path="/crm/v3/objects/notes/batch/read",
+        body={"properties": list(properties), "inputs": [{"id": "{each}"}]},
+        answer="results",
+    )

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from aios_core.declaration.listing import Auth, BearerAuth, Listing
 from aios_core.declaration.source_base import ApiSource, Mapping, place
+from aios_core.declaration.thread import Thread
 from aios_core.declaration.writing import Call, Notes, Reading, Step, Writing
 
 STATES = {"open": "open", "snoozed": "pending", "closed": "closed"}
@@ -69,6 +70,19 @@ class IntercomSource(ApiSource):
             requester_id="contacts.contacts.0.id",
             customer_id="contacts.contacts.0.external_id",
             tags="tags.tags",
+        )
+
+    @cached_property
+    def thread(self) -> Thread:
+        return Thread(
+            read=Call(path="/conversations/{id}"),
+            inside="conversation_parts.conversation_parts",
+            text="body",
+            at="created_at",
+            author="author.name",
+            public={"part_type": "comment"},
+            attachments="attachments",
+            markup="html",
         )
 
     @cached_property

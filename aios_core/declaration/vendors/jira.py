@@ -13,11 +13,22 @@ from pydantic import Field
 
 from aios_core.declaration.listing import Auth, BasicAuth, Listing
 from aios_core.declaration.source_base import ApiSource, Mapping, place
+from aios_core.declaration.thread import Thread
 from aios_core.declaration.writing import Notes, Reading, Step, Writing
 
 # of the three categories that every status of every workflow belongs to
 CATEGORIES = {"new": "new", "indeterminate": "open", "done": "solved", "undefined": "open"}
 PRIORITIES = {"Highest": "urgent", "High": "high", "Medium": "normal", "Low": "low", "Lowest": "low"}
+
+COMMENTS = "/rest/servicedeskapi/request/{id}/comment"
+SAID = Listing(
+    path=COMMENTS,
+    params={"public": "true", "internal": "true", "start": "{offset}", "limit": "{size}"},
+    items="values",
+    paging="offset",
+    last="isLastPage",
+    size=50,
+)
 
 
 class JiraSource(ApiSource):
@@ -76,16 +87,18 @@ class JiraSource(ApiSource):
         )
 
     @cached_property
-    def writing(self) -> Writing:
-        comments = "/rest/servicedeskapi/request/{id}/comment"
-        said = Listing(
-            path=comments,
-            params={"public": "true", "internal": "true", "start": "{offset}", "limit": "{size}"},
-            items="values",
-            paging="offset",
-            last="isLastPage",
-            size=50,
+    def thread(self) -> Thread:
+        return Thread(
+            listing=SAID.model_copy(update={"params": {**SAID.params, "expand": "attachment"}}),
+            text="body",
+            at="created.iso8601",
+            author="author.displayName",
+            public={"public": True},
+            attachments="attachments.values",
         )
+
+    @cached_property
+    def writing(self) -> Writing:
         change = Step(
             method="PUT",
             path="/rest/api/3/issue/{id}",
@@ -95,12 +108,12 @@ class JiraSource(ApiSource):
         )
         return Writing(
             read=Reading(path="/rest/api/3/issue/{id}", params={"expand": "renderedFields"}),
-            notes=Notes(listing=said, text="body", only={"public": False}),
-            replies=Notes(listing=said, text="body", only={"public": True}),
+            notes=Notes(listing=SAID, text="body", only={"public": False}),
+            replies=Notes(listing=SAID, text="body", only={"public": True}),
             steps=(
                 change,
-                Step(path=comments, body={"body": "{reply}", "public": True}, carries=("reply",)),
-                Step(path=comments, body={"body": "{note}", "public": False}, carries=("note",)),
+                Step(path=COMMENTS, body={"body": "{reply}", "public": True}, carries=("reply",)),
+                Step(path=COMMENTS, body={"body": "{note}", "public": False}, carries=("note",)),
             ),
             root="fields.",
             assignee="fields.assignee.accountId",

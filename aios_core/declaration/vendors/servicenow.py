@@ -14,6 +14,7 @@ from pydantic import Field
 
 from aios_core.declaration.listing import Auth, BasicAuth, Listing, OAuth
 from aios_core.declaration.source_base import ApiSource, Mapping, place
+from aios_core.declaration.thread import Thread
 from aios_core.declaration.writing import Notes, Reading, Step, Writing
 
 STATES = {"1": "new", "2": "open", "3": "pending", "6": "solved", "7": "closed", "8": "closed"}
@@ -63,6 +64,28 @@ class ServicenowSource(ApiSource):
             channel="contact_type",
             queue="assignment_group",
             requester_id="caller_id",
+        )
+
+    @cached_property
+    def thread(self) -> Thread:
+        entries = Listing(
+            path="/api/now/table/sys_journal_field",
+            params={
+                "sysparm_query": "element_id={id}^elementINcomments,work_notes^ORDERBYsys_created_on",
+                "sysparm_fields": "sys_id,element,value,sys_created_on,sys_created_by",
+                "sysparm_limit": "{size}",
+                "sysparm_offset": "{offset}",
+            },
+            items="result",
+            id="sys_id",
+            paging="offset",
+        )
+        return Thread(
+            listing=entries,
+            text="value",
+            at="sys_created_on",
+            author="sys_created_by",
+            public={"element": "comments"},
         )
 
     @cached_property

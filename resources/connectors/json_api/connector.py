@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from aios_core.canonical.thread import Message
 from aios_core.declaration.listing import Listing
 from aios_core.declaration.source_base import ApiSource
 from aios_core.declaration.writing import Writing
@@ -19,6 +20,7 @@ from resources.connectors.http import Answer, HttpClient
 from resources.connectors.json_api import reading
 from resources.connectors.json_api.asking import Asked, Place, items_of, request_for
 from resources.connectors.json_api.filling import Request
+from resources.connectors.json_api.messages import conversation
 from resources.connectors.json_api.writer import Writer
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class JsonApiConnector:
         if source is not None and writing is not None:
             self._writer = Writer(source, writing, ask=self._send, now=lambda: datetime.now(UTC))
         self._name, self._http, self._listings = name, http, listings
+        self._thread = None if source is None else source.thread
         self._start = reading.BEGINNING if start is None else datetime.combine(start, day_time(), tzinfo=UTC)
 
     def read(self, *, object: str, cursor: str | None) -> Iterator[Page]:
@@ -59,6 +62,12 @@ class JsonApiConnector:
         for places in rounds([a.external_id for a in actions]):
             results |= dict(zip(places, self._writer.write([actions[i] for i in places]), strict=True))
         return [results[i] for i in range(len(actions))]
+
+    def thread(self, ticket_id: str) -> tuple[Message, ...]:
+        """A ticket's conversation."""
+        if self._thread is None:
+            raise PermanentError(f"{self._name} does not show a ticket's conversation")
+        return conversation(self._thread, ticket_id=ticket_id, ask=self._send)
 
     def check(self) -> str:
         """That each list can be read, by asking for the newest moments of it."""

@@ -12,7 +12,7 @@ vendor has long finished what it may still have been doing.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from aios_core.canonical.entities import Ticket
 from aios_core.canonical.mapper import map_record
@@ -24,32 +24,14 @@ from aios_core.errors import RecordError, RetryableError
 from resources.breakers import BreakerOpen
 from resources.connectors.base import WriteResult
 from resources.connectors.failures import SourceMalformed, SourceRefused, SourceThrottled
-from resources.connectors.json_api.asking import Place, items_of, place_after, request_for
 from resources.connectors.json_api.effects import Effect, NotWritable, effect_of, is_marked, was_replied
-from resources.connectors.json_api.filling import Each, Request, names, request_of
+from resources.connectors.json_api.filling import Each, names, request_of
+from resources.connectors.json_api.messages import Ask, listed, meant, wanted
 
 if TYPE_CHECKING:
     from aios_core.decisions.actions import OutboxAction
 
-MOST_PAGES = 40  # of one ticket's notes; more than 2,000 are no conversation
 GONE = (404, 410)
-BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Answered(Protocol):
-    """What came back: a parsed body and headers."""
-
-    @property
-    def body(self) -> Any: ...
-
-    @property
-    def headers(self) -> Mapping[str, str]: ...
-
-
-class Ask(Protocol):
-    """One request. `repeatable`: it may be sent again where it is not known whether it was met."""
-
-    def __call__(self, request: Request, *, repeatable: bool) -> Answered: ...
 
 
 @dataclass(slots=True)
@@ -60,7 +42,7 @@ class _Case:
     payload: Mapping[str, Any] | None = None
     effect: Effect | None = None
     result: WriteResult | None = None
-    pages: dict[str, list[Any]] = field(default_factory=dict)
+    pages: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
 
     def ends(self, status: Any, message: str = "") -> None:
         self.result = WriteResult(external_id=self.action.external_id, status=status, message=message)
@@ -125,7 +107,7 @@ class Writer:
     def _read_one(self, cases: list[_Case]) -> None:
         (case,) = cases
         call = self._writing.read
-        case.payload = _object(_wanted(call, self._asked(call, {"id": case.action.external_id})), call)
+        case.payload = _object(wanted(call, self._asked(call, {"id": case.action.external_id})), call)
 
     def _read_several(self, cases: list[_Case]) -> None:
         found = self._met(self._writing.read, cases, [{"id": case.action.external_id} for case in cases])
@@ -175,36 +157,14 @@ class Writer:
         """The texts of a ticket's notes, as far as these are meant."""
         if notes is None:
             return ()
-        found = self._notes(case, notes)
-        meant = [one for one in found if all(lookup(one, path) == value for path, value in notes.only.items())]
-        if notes.texts is not None and meant:
-            told = self._asked(notes.texts, {"each": Each(str(lookup(one, "id")) for one in meant)})
-            meant = [one for one in _list(_wanted(notes.texts, told), notes.texts) if isinstance(one, Mapping)]
-        return tuple(str(lookup(one, notes.text) or "") for one in meant)
+        found = meant(notes, self._notes(case, notes), ask=self._ask)
+        return tuple(str(lookup(one, notes.text) or "") for one in found)
 
-    def _notes(self, case: _Case, notes: Notes) -> list[Any]:
-        if notes.inside is not None:
-            return _objects(lookup(case.payload or {}, notes.inside) or [])
-        assert notes.listing is not None
-        if notes.listing.path not in case.pages:  # notes and replies are mostly in one list
-            case.pages[notes.listing.path] = list(self._listed(case, notes))
-        return case.pages[notes.listing.path]
-
-    def _listed(self, case: _Case, notes: Notes) -> Iterable[Any]:
-        assert notes.listing is not None
-        listing, place = notes.listing, Place()
-        for _ in range(MOST_PAGES):
-            asked = request_for(listing, since=BEGINNING, place=place)
-            said = {"id": case.action.external_id}
-            call = Call(method=listing.method, path=asked.path, params={n: str(v) for n, v in asked.params.items()})
-            answer = self._ask(request_of(call, said), repeatable=True)
-            items = items_of(listing, answer.body)
-            yield from _objects(items)
-            following = place_after(listing, answer.body, answer.headers, place=place, count=len(items))
-            if following is None:
-                return
-            place = following
-        raise SourceMalformed(f"{listing.path}: more than {MOST_PAGES} pages of one ticket's notes")
+    def _notes(self, case: _Case, notes: Notes) -> list[Mapping[str, Any]]:
+        path = "" if notes.listing is None else notes.listing.path
+        if path not in case.pages:  # notes and replies are mostly in one list
+            case.pages[path] = listed(notes, ticket_id=case.action.external_id, ticket=case.payload, ask=self._ask)
+        return case.pages[path]
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -224,7 +184,7 @@ class Writer:
         for tag in said["tag"] if one_each else (said["tag"],):
             found = None
             if step.first is not None:
-                found = _wanted(step.first, self._asked(step.first, {**said, "tag": tag}))
+                found = wanted(step.first, self._asked(step.first, {**said, "tag": tag}))
             self._ask(request_of(step, {**said, "tag": tag, "found": found}), repeatable=step.repeatable)
 
     def _said(self, step: Step, case: _Case) -> dict[str, Any]:
@@ -255,10 +215,6 @@ def _chunks(cases: Sequence[_Case], size: int) -> list[list[_Case]]:
     return [list(cases[k : k + size]) for k in range(0, len(cases), size)]
 
 
-def _wanted(call: Call, body: Any) -> Any:
-    return lookup(body, call.answer) if call.answer and isinstance(body, Mapping) else body
-
-
 def _object(found: Any, call: Call) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         raise SourceMalformed(f"{call.path}: an answer without the ticket; try again later")
@@ -269,7 +225,3 @@ def _list(found: Any, call: Call) -> list[Any]:
     if not isinstance(found, list):
         raise SourceMalformed(f"{call.path}: an answer without its list; try again later")
     return found
-
-
-def _objects(items: Any) -> list[Any]:
-    return [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
