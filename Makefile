@@ -95,7 +95,7 @@ browser: ## Debian's chromium and its driver, where they may be installed; witho
 
 lock: ## make requirements.lock and deploy/cuda.lock anew (needs uv)
 	command -v uv >/dev/null || { echo "error: uv is not installed; see https://docs.astral.sh/uv" >&2; exit 1; }
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --group dev --extra encoder --extra assistant --extra kafka --extra rpa -o requirements.lock pyproject.toml
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --group dev --extra encoder --extra assistant --extra kafka --extra rpa --extra s3 -o requirements.lock pyproject.toml
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url -c requirements.lock \
 		--no-emit-package onnxruntime-gpu --no-emit-package flatbuffers --no-emit-package numpy --no-emit-package packaging \
 		--no-emit-package protobuf -o deploy/cuda.lock deploy/cuda.in

@@ -7,7 +7,7 @@ payload means (`aios_core/canonical/`).
 from collections.abc import Sequence
 from datetime import date
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -80,10 +80,16 @@ class SalesforceSource(SourceBase):
 
 
 class FileSource(SourceBase):
-    """CSV, Parquet or JSON Lines, plain or compressed; `path` may be a glob and is relative to the automation's folder."""
+    """CSV, Parquet or JSON Lines, plain or compressed, on a disk or in an object store."""
 
     connector: Literal["file"]
-    path: str
+    path: str = Field(
+        description="Relative to the automation's folder, or a URL (`s3://bucket/exports/*.csv`); may be a glob; `${VAR}` allowed"
+    )
+    storage_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Of a URL: what its fsspec client is given beyond the environment (`endpoint_url`, `headers` …); secrets always `${VAR}`",
+    )
     format: Literal["csv", "parquet", "jsonl"] | None = Field(None, description="Default: from the file's ending")
     delimiter: str = ","
     encoding: str = "utf-8"

@@ -75,7 +75,8 @@ def open_connector(
                 traffic=traffic and traffic("salesforce", url, client_id, Quota()),
             )
         case FileSource():
-            return FileConnector(source, pattern=expand(source.path), folder=folder)
+            options = _filled(source.storage_options, expand)
+            return FileConnector(source, pattern=expand(source.path), folder=folder, options=options)
         case SqlSource():
             return SqlConnector(source, url=expand(source.url))
         case KafkaSource():
@@ -133,15 +134,16 @@ def _json_api(
 
 def _expanded(writing: Writing, expand: Callable[[str], str]) -> Writing:
     """What is written, with the variables in it: an author's id, say."""
+    return Writing.model_validate(_filled(writing.model_dump(), expand))
 
-    def each(value: Any) -> Any:
-        if isinstance(value, str):
-            return expand(value) if "${" in value else value
-        if isinstance(value, Mapping):
-            return {name: each(inner) for name, inner in value.items()}
-        return [each(inner) for inner in value] if isinstance(value, list | tuple) else value
 
-    return Writing.model_validate(each(writing.model_dump()))
+def _filled(value: Any, expand: Callable[[str], str]) -> Any:
+    """The same with every `${VAR}` in it expanded, however deep it stands."""
+    if isinstance(value, str):
+        return expand(value) if "${" in value else value
+    if isinstance(value, Mapping):
+        return {name: _filled(inner, expand) for name, inner in value.items()}
+    return [_filled(inner, expand) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def shared(database: Database, made: list[SharedTraffic] | None = None, *, longest_wait: float = LONGEST_WAIT) -> Share:

@@ -81,11 +81,12 @@ class Up:
             try:
                 if process.status() == psutil.STATUS_ZOMBIE or process.pid == os.getpid():
                     continue
-                told = [*process.cmdline(), *process.environ().values()]
+                command = process.cmdline()
+                told = [*command, *process.environ().values()]
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 continue
             if any(str(self.home) in word for word in told):
-                found.append(" ".join(process.cmdline())[:120])
+                found.append(" ".join(command)[:120])
         return found
 
 

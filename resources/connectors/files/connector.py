@@ -1,33 +1,35 @@
 """The file connector: new and grown files become pages; what can't be read is said at the end, after all that can be.
 
-What belongs here: which files, what makes a row's id and version, and pages with their cursor. What does not: bytes
-(`streams.py`), rows (`rows.py`, `parquet.py`) and how far each file was read (`positions.py`).
+What belongs here: what is read of each file, what makes a row's id and version, and pages with their cursor. What does not: where the
+files are (`places.py`, `objects.py`), bytes (`streams.py`), rows (`rows.py`, `parquet.py`) and how far each file was read (`positions.py`).
 
 A row's version is its mapped `updated_at`, else the file and its generation: the same id twice in one file with different
 content is then a version conflict, which landing puts into quarantine.
 """
 
-import glob
 import hashlib
 import zlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from aios_core.canonical import tabular
 from aios_core.canonical.values import has_path
 from aios_core.declaration.sources import FileSource
-from aios_core.errors import ConfigurationError, PermanentError, RecordError
+from aios_core.errors import PermanentError, RecordError, RetryableError
 from resources.connectors.base import Page, Record, Reject, WriteResult, ahead, read_only
+from resources.connectors.failures import SourceDenied
 from resources.connectors.files import rows as row_reading
-from resources.connectors.files.parquet import parquet_columns, parquet_rows
+from resources.connectors.files.parquet import opened, parquet_columns, parquet_rows
+from resources.connectors.files.places import File, place
 from resources.connectors.files.positions import Position, Positions
 from resources.connectors.files.rows import Item
+from resources.connectors.files.store_failures import FileMissing
 from resources.connectors.files.streams import (
     FileUnreadable,
     Hash,
-    file_hash,
+    content_hash,
     lines,
     one_byte_newlines,
     open_bytes,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
 PAGE_ROWS = 5000
 PAGE_BYTES = 8 * 1024 * 1024
 MAX_REJECT_CHARS = 1_000_000
+PROBLEMS_TOLD = 50
 FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
 FORMATS |= {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl"}
 # what reading a damaged or truncated file raises
@@ -70,12 +73,16 @@ class _Batch:
 
 
 class FileConnector:
-    """All files that match a pattern, in the order of their names. `pattern` is relative to `folder`."""
+    """All files that match a pattern, in the order of their names.
 
-    def __init__(self, source: FileSource, *, pattern: str, folder: Path) -> None:
+    `pattern` is relative to `folder`, or a URL, whose fsspec client is given `options`.
+    """
+
+    def __init__(
+        self, source: FileSource, *, pattern: str, folder: Path, options: Mapping[str, Any] | None = None
+    ) -> None:
         self._source = source
-        self._pattern = str(folder / pattern)
-        self._base = _fixed_folder(self._pattern)
+        self._place = place(pattern, folder=folder, options=options or {})
         self.objects: tuple[str, ...] = (source.provides,)
 
     def read(self, *, object: str, cursor: str | None) -> Iterator[Page]:
@@ -89,55 +96,53 @@ class FileConnector:
 
     def check(self) -> str:
         """How many files there are, and that the first has the mapped columns."""
-        files = self._files()
+        files = self._place.files()
         if files and self._format(files[0]) != "jsonl":
             self._require_columns(self._columns(files[0]))
-        return f"{len(files)} files match {self._pattern}"
+        return f"{len(files)} files match {self._place}"
 
     def close(self) -> None:
         """Files are open only while they are read."""
 
-    def _columns(self, path: Path) -> list[str]:
-        if self._format(path) == "parquet":
-            return parquet_columns(path)
-        with open_bytes(path, encoding=self._source.encoding) as stream:
-            return self._parsed_header(path, stream)[1]
-
-    def _files(self) -> list[Path]:
-        if glob.has_magic(self._pattern):
-            if not self._base.is_dir():
-                raise ConfigurationError(f"{self._base}: there is no such folder; set the source's `path`")
-            below = Path(self._pattern).relative_to(self._base)
-            return sorted(p for p in self._base.glob(str(below)) if p.is_file())
-        path = Path(self._pattern)
-        if not path.is_file():
-            raise ConfigurationError(f"{path}: there is no such file; set the source's `path`")
-        return [path]
+    def _columns(self, file: File) -> list[str]:
+        if self._format(file) == "parquet":
+            with opened(file) as parquet:
+                return parquet_columns(parquet)
+        with open_bytes(file, encoding=self._source.encoding) as stream:
+            return self._parsed_header(file, stream)[1]
 
     def _pages(self, positions: Positions) -> Generator[Page, None, None]:
         problems: list[str] = []
         held: Page | None = None  # one page is held back, so that the last one can say that it is
-        for path in self._files():
+        for file in self._place.files():
             try:
-                for page in self._file_pages(path, positions):
+                for page in self._file_pages(file, positions):
                     if held is not None:
                         yield held
                     held = page
-            except (FileUnreadable, *BROKEN) as error:
-                problems.append(str(error) if str(path) in str(error) else f"{path}: {error}")
+            except FileMissing:
+                problems.append(f"{file}: is gone since it was listed")
+            except (FileUnreadable, SourceDenied, *BROKEN) as error:
+                problems.append(str(error) if str(file) in str(error) else f"{file}: {error}")
+            except RetryableError:
+                if held is not None:
+                    yield held  # the next try need not read this again
+                raise
         held = held or Page(object=self.objects[0], records=(), rejects=(), cursor=positions.dump(), done=True)
         yield replace(held, done=True)
         if problems:
-            raise FilesIncomplete("; ".join(problems) + " (everything else was read)")
+            raise FilesIncomplete(_listed(problems) + " (everything else was read)")
 
-    def _file_pages(self, path: Path, positions: Positions) -> Iterator[Page]:
-        name, status = self._name(path), path.stat()
+    def _file_pages(self, file: File, positions: Positions) -> Iterator[Page]:
+        name, seen = file.key, file.look()
         position = positions.at(name)
-        if position.unchanged(size=status.st_size, modified_ns=status.st_mtime_ns):
+        if seen.modified_ns is not None and position.unchanged(size=seen.size, modified_ns=seen.modified_ns):
             return
-        read = self._parquet if self._format(path) == "parquet" else self._text
-        for batch, moved in read(path, position):
-            positions.files[name] = replace(moved, size=status.st_size, modified_ns=status.st_mtime_ns)
+        modified_ns = -1 if seen.modified_ns is None else seen.modified_ns
+        read = self._parquet if self._format(file) == "parquet" else self._text
+        for batch, moved in read(file, position):
+            file.ensure_same(seen)
+            positions.files[name] = replace(moved, size=seen.size, modified_ns=modified_ns)
             yield Page(
                 object=self.objects[0],
                 records=tuple(batch.records),
@@ -146,30 +151,30 @@ class FileConnector:
                 done=False,
             )
 
-    def _text(self, path: Path, position: Position) -> Iterator[tuple[_Batch, Position]]:
+    def _text(self, file: File, position: Position) -> Iterator[tuple[_Batch, Position]]:
         """CSV or JSON Lines from where they were read to; a rewritten file from its start."""
-        position, stream, digest = _resume(path, position, self._source.encoding)
+        position, stream, digest = _resume(file, position, self._source.encoding)
         with stream:
             items: Iterator[Item]
-            if self._format(path) == "jsonl":
+            if self._format(file) == "jsonl":
                 items = row_reading.jsonl_items(lines(stream), encoding=self._encoding)
             else:
-                header, columns = self._header(path, stream, position)
+                header, columns = self._header(file, stream, position)
                 if not columns:
                     yield _Batch(), replace(position, complete=True)
                     return
                 digest.update(header)
                 position = replace(position, offset=position.offset + len(header))
                 items = row_reading.csv_items(
-                    lines(stream), columns=columns, delimiter=self._delimiter(path), encoding=self._encoding
+                    lines(stream), columns=columns, delimiter=self._delimiter(file), encoding=self._encoding
                 )
-            yield from self._batches(path, position, items, digest)
+            yield from self._batches(file, position, items, digest)
 
     def _batches(
-        self, path: Path, position: Position, items: Iterator[Item], digest: Hash
+        self, file: File, position: Position, items: Iterator[Item], digest: Hash
     ) -> Iterator[tuple[_Batch, Position]]:
-        batch, raws, checked = _Batch(), list[bytes](), position.rows > 0 or self._format(path) != "jsonl"
-        resumed_tail, broken, name = position.tail, None, self._name(path)
+        batch, raws, checked = _Batch(), list[bytes](), position.rows > 0 or self._format(file) != "jsonl"
+        resumed_tail, broken, name = position.tail, None, file.key
 
         def moved(complete: bool) -> tuple[_Batch, Position]:
             nonlocal position, batch, checked
@@ -199,19 +204,20 @@ class FileConnector:
         if broken is not None:
             raise FileUnreadable(f"broken after row {position.rows:,}: {broken}; write it again") from broken
 
-    def _parquet(self, path: Path, position: Position) -> Iterator[tuple[_Batch, Position]]:
-        content = file_hash(path)
+    def _parquet(self, file: File, position: Position) -> Iterator[tuple[_Batch, Position]]:
+        content = content_hash(file)
         if position.hash and position.hash != content:
             position = position.rewritten()
         position = replace(position, hash=content)
-        self._require_columns(parquet_columns(path))
-        batch, name, rows = _Batch(), self._name(path), position.rows
-        for payload in parquet_rows(path, start=position.rows):
-            rows += 1
-            self._add(batch, Item(b"", payload), name, rows, position.generation, "")
-            if batch.full:
-                yield batch, replace(position, rows=rows)
-                batch = _Batch()
+        batch, name, rows = _Batch(), file.key, position.rows
+        with opened(file) as parquet:
+            self._require_columns(parquet_columns(parquet))
+            for payload in parquet_rows(parquet, start=position.rows, at_once=file.local is not None):
+                rows += 1
+                self._add(batch, Item(b"", payload), name, rows, position.generation, "")
+                if batch.full:
+                    yield batch, replace(position, rows=rows)
+                    batch = _Batch()
         yield batch, replace(position, rows=rows, complete=True)
 
     def _add(self, batch: _Batch, item: Item, name: str, number: int, generation: int, resumed_tail: str) -> None:
@@ -241,21 +247,21 @@ class FileConnector:
     def _reject(self, external_id: str, code: str, message: str, payload: str) -> Reject:
         return Reject(object=self.objects[0], external_id=external_id, code=code, message=message, payload=payload)
 
-    def _header(self, path: Path, stream: IO[bytes], position: Position) -> tuple[bytes, list[str]]:
+    def _header(self, file: File, stream: IO[bytes], position: Position) -> tuple[bytes, list[str]]:
         """The header's bytes, where the stream stands before them, and the columns: none while there is no whole header."""
         if position.offset:
-            with open_bytes(path, encoding=self._source.encoding) as again:
-                _, columns = self._parsed_header(path, again)
+            with open_bytes(file, encoding=self._source.encoding) as again:
+                _, columns = self._parsed_header(file, again)
             header = b""
         else:
-            header, columns = self._parsed_header(path, stream)
+            header, columns = self._parsed_header(file, stream)
             columns = columns if header.endswith(b"\n") else []
         if columns:
             self._require_columns(columns)
         return header, columns
 
-    def _parsed_header(self, path: Path, stream: IO[bytes]) -> tuple[bytes, list[str]]:
-        return row_reading.csv_header(lines(stream), delimiter=self._delimiter(path), encoding=self._encoding)
+    def _parsed_header(self, file: File, stream: IO[bytes]) -> tuple[bytes, list[str]]:
+        return row_reading.csv_header(lines(stream), delimiter=self._delimiter(file), encoding=self._encoding)
 
     def _require_columns(self, columns: Sequence[str]) -> None:
         present = dict.fromkeys(columns)
@@ -276,14 +282,14 @@ class FileConnector:
                     f"no record has `{rule.field}`, which mapping.{name} asks for; they have: {', '.join(seen)[:500]}"
                 )
 
-    def _format(self, path: Path) -> str:
-        kind = self._source.format or FORMATS.get(Path(plain_name(path)).suffix.lower())
+    def _format(self, file: File) -> str:
+        kind = self._source.format or FORMATS.get(Path(plain_name(file.name)).suffix.lower())
         if kind is None:
-            raise FileUnreadable(f"what is in a file called `{path.name}` is not known; set the source's `format`")
+            raise FileUnreadable(f"what is in a file called `{file.name}` is not known; set the source's `format`")
         return kind
 
-    def _delimiter(self, path: Path) -> str:
-        is_tsv = plain_name(path).lower().endswith(".tsv")
+    def _delimiter(self, file: File) -> str:
+        is_tsv = plain_name(file.name).lower().endswith(".tsv")
         return "\t" if is_tsv and self._source.delimiter == "," else self._source.delimiter
 
     @property
@@ -291,18 +297,15 @@ class FileConnector:
         """Of the lines as they come out of the stream, which transcodes what has no newlines of one byte."""
         return self._source.encoding if one_byte_newlines(self._source.encoding) else "utf-8"
 
-    def _name(self, path: Path) -> str:
-        return path.relative_to(self._base).as_posix()
 
-
-def _resume(path: Path, position: Position, encoding: str) -> tuple[Position, IO[bytes], Hash]:
+def _resume(file: File, position: Position, encoding: str) -> tuple[Position, IO[bytes], Hash]:
     """The stream behind what was read, with the hash of it; at the start, as a new generation, where that has changed."""
-    stream = open_bytes(path, encoding=encoding)
+    stream = open_bytes(file, encoding=encoding)
     digest = skip(stream, position.offset)
     if digest is not None and (not position.offset or digest.hexdigest() == position.hash):
         return replace(position, complete=False), stream, digest
     stream.close()
-    return position.rewritten(), open_bytes(path, encoding=encoding), hashlib.blake2b(digest_size=16)
+    return position.rewritten(), open_bytes(file, encoding=encoding), hashlib.blake2b(digest_size=16)
 
 
 def _counted(position: Position, item: Item) -> Position:
@@ -325,8 +328,6 @@ def _readable(raw: bytes) -> str:
     return text if len(raw) <= MAX_REJECT_CHARS else f"{text}… ({len(raw):,} bytes in all)"
 
 
-def _fixed_folder(pattern: str) -> Path:
-    """The part of a pattern before its first wildcard: names are relative to it."""
-    parts = Path(pattern).parts
-    magic = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts) - 1)
-    return Path(*parts[:magic])
+def _listed(problems: Sequence[str]) -> str:
+    more = len(problems) - PROBLEMS_TOLD
+    return "; ".join(problems[:PROBLEMS_TOLD]) + (f"; and {more:,} more like these" if more > 0 else "")

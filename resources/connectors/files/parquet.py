@@ -1,40 +1,54 @@
 """Rows of Parquet files, batch by batch."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from resources.connectors.files.places import File
 from resources.connectors.files.streams import FileUnreadable
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 BATCH = 2000
 
 
-def parquet_columns(path: Path) -> list[str]:
-    """Top-level columns. Raises FileUnreadable, without a file name."""
+@contextmanager
+def opened(file: File) -> "Iterator[pq.ParquetFile]":
+    """The file with its footer read. Raises FileUnreadable, without a file name."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    source = file.open_anywhere()
     try:
-        return list(pq.read_schema(path).names)
-    except (pa.ArrowException, OSError) as error:
-        raise FileUnreadable(f"not a readable Parquet file: {error}; write it again") from error
+        try:
+            # from a store, what is wanted of a group comes in few large requests
+            parquet = pq.ParquetFile(source, pre_buffer=file.local is None)
+        except (pa.ArrowException, OSError) as error:
+            raise FileUnreadable(f"not a readable Parquet file: {error}; write it again") from error
+        with parquet:
+            yield parquet
+    finally:
+        if file.local is None:
+            source.close()
 
 
-def parquet_rows(path: Path, *, start: int) -> Iterator[dict[str, Any]]:
-    """Rows from number `start` on; whole row groups before it are not read."""
+def parquet_columns(parquet: "pq.ParquetFile") -> list[str]:
+    """Top-level columns."""
+    return list(parquet.schema_arrow.names)
+
+
+def parquet_rows(parquet: "pq.ParquetFile", *, start: int, at_once: bool) -> Iterator[dict[str, Any]]:
+    """Rows from number `start` on; whole row groups before it are not read. `at_once`: groups need not be asked for one by one."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
-            groups, before = _from_group(file.metadata, start)
-            if not groups:
-                return
-            for batch in file.iter_batches(batch_size=BATCH, row_groups=groups):
+        groups, before = _from_group(parquet.metadata, start)
+        # what is buffered ahead is buffered for all groups asked for together: of a large object that is all of it
+        for together in [groups] if at_once and groups else [[group] for group in groups]:
+            for batch in parquet.iter_batches(batch_size=BATCH, row_groups=together):
                 if before + batch.num_rows > start:
                     yield from _rows(batch.slice(max(0, start - before)))
                 before += batch.num_rows

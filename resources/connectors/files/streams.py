@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from aios_core.errors import ConfigurationError, PermanentError
+from resources.connectors.files.places import File
 
 MAX_LINE = 32 * 1024 * 1024
 BLOCK = 1024 * 1024
@@ -24,6 +25,12 @@ class FileUnreadable(PermanentError):
     code = "file.unreadable"
 
 
+class FileReplaced(FileUnreadable):
+    """A file was written anew while it was read, so that what was read may be of both."""
+
+    code = "file.replaced"
+
+
 class Hash(Protocol):
     """What hashlib's objects have."""
 
@@ -31,25 +38,28 @@ class Hash(Protocol):
     def hexdigest(self) -> str: ...
 
 
-def plain_name(path: Path) -> str:
+def plain_name(name: str) -> str:
     """The name without the ending of its compression."""
-    return path.name.removesuffix(path.suffix) if path.suffix.lower() in COMPRESSED else path.name
+    ending = Path(name).suffix
+    return name.removesuffix(ending) if ending.lower() in COMPRESSED else name
 
 
-def open_bytes(path: Path, *, encoding: str = "utf-8") -> io.BufferedReader:
+def open_bytes(file: File, *, encoding: str = "utf-8") -> io.BufferedReader:
     """The decompressed content; transcoded to UTF-8 where `encoding` does not write a newline as one byte 0x0A."""
     raw: Any
-    match COMPRESSED.get(path.suffix.lower()):
+    match COMPRESSED.get(Path(file.name).suffix.lower()):
         case "gzip":
-            raw = _Piecewise(gzip.GzipFile(path, "rb"))
+            packed = file.open()
+            raw = _Piecewise(gzip.GzipFile(fileobj=packed, mode="rb"), packed)
         case "bz2":
-            raw = _Piecewise(bz2.BZ2File(path, "rb"))
+            packed = file.open()
+            raw = _Piecewise(bz2.BZ2File(packed, "rb"), packed)
         case "zstd":
             import pyarrow as pa
 
-            raw = pa.input_stream(str(path), compression="zstd")
+            raw = pa.input_stream(str(file.local) if file.local else file.open(), compression="zstd")
         case _:
-            raw = path.open("rb")
+            raw = file.open()
     if not one_byte_newlines(encoding):
         raw = _Transcoded(raw, encoding)
     return io.BufferedReader(raw, BLOCK)
@@ -84,17 +94,21 @@ def lines(stream: IO[bytes], *, limit: int = MAX_LINE) -> Iterator[bytes]:
         yield line
 
 
-def file_hash(path: Path) -> str:
-    """Of the bytes on disk."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+def content_hash(file: File) -> str:
+    """What stands for all of its bytes: what its store says of them, else their own hash."""
+    tag = file.look().tag
+    if tag:
+        return tag
+    with file.open() as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 class _Piecewise(io.RawIOBase):
     """Gives what is there. The archive's own `readinto` fills the whole buffer, or loses it where the archive is cut off."""
 
-    def __init__(self, archive: gzip.GzipFile | bz2.BZ2File) -> None:
+    def __init__(self, archive: gzip.GzipFile | bz2.BZ2File, packed: IO[bytes]) -> None:
         self._archive = archive
+        self._packed = packed  # an archive leaves open what it was given
 
     def readable(self) -> bool:
         return True
@@ -106,6 +120,7 @@ class _Piecewise(io.RawIOBase):
 
     def close(self) -> None:
         self._archive.close()
+        self._packed.close()
         super().close()
 
 
