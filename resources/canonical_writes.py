@@ -14,7 +14,7 @@ from psycopg import Connection, sql
 from aios_core.canonical.batch import Entity, Landed, Refusal
 from aios_core.canonical.entities import Contact, Customer, Ticket, states_outcome
 from aios_core.canonical.mapper import content_hash
-from resources.copying import copy_lines, copy_new, moment, text, texts
+from resources.copying import copy_lines, copy_new, moments, text, texts
 
 _TICKETS = (
     *("automation", "source", "ticket_id", "version", "correlation_id", "event_time", "known_at", "created_at"),
@@ -45,25 +45,24 @@ def write_entities(connection: Connection, automation: str, entities: Sequence[t
     tickets = [(landed, e) for landed, e in entities if isinstance(e, Ticket)]
     contacts = [(landed, e) for landed, e in entities if isinstance(e, Contact)]
     customers = [(landed, e) for landed, e in entities if isinstance(e, Customer)]
-    events = [moment(t.event_time) for _, t in tickets]  # writing a time costs more than reading one
-    rows, refusals = 0, []
+    rows, refusals, outcomes = 0, list[Refusal](), 0
     if tickets:
-        lines = [_ticket(automation, *pair, event) for pair, event in zip(tickets, events, strict=True)]
-        rows += _insert(connection, "tickets", _TICKETS, lines)
+        events = moments([t.event_time for _, t in tickets])
+        rows += _insert(connection, "tickets", _TICKETS, _tickets(automation, tickets, events))
         if rows < len(tickets):
             refusals = _taken(connection, {landed.landing_id: landed for landed, _ in tickets})
+        refused = {r.landed.landing_id for r in refusals}
+        settled = [
+            (t, event)
+            for (landed, t), event in zip(tickets, events, strict=True)
+            if states_outcome(t) and landed.landing_id not in refused
+        ]
+        outcomes = _outcomes(connection, _outcome_lines(automation, settled))
     if contacts:
-        rows += _insert(connection, "contacts", _CONTACTS, [_contact(automation, *pair) for pair in contacts])
+        rows += _insert(connection, "contacts", _CONTACTS, _contacts(automation, contacts))
     if customers:
-        rows += _insert(connection, "customers", _CUSTOMERS, [_customer(automation, *pair) for pair in customers])
-    refused = {r.landed.landing_id for r in refusals}
-    # the last one landed counts where two versions were resolved at the same moment
-    outcomes = {
-        (t.source, t.ticket_id, event): _outcome(automation, t, event)
-        for (landed, t), event in zip(tickets, events, strict=True)
-        if states_outcome(t) and landed.landing_id not in refused
-    }
-    return Written(rows, _outcomes(connection, list(outcomes.values())), tuple(refusals))
+        rows += _insert(connection, "customers", _CUSTOMERS, _customers(automation, customers))
+    return Written(rows, outcomes, tuple(refusals))
 
 
 def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[str]) -> int:
@@ -129,37 +128,49 @@ def _outcomes(connection: Connection, rows: Sequence[str]) -> int:
     return connection.execute(query.format(names, names, stage)).rowcount
 
 
-def _ticket(automation: str, landed: Landed, t: Ticket, event: str) -> str:
-    known = event if t.known_at is t.event_time else moment(t.known_at)
-    return (
+def _tickets(automation: str, tickets: Sequence[tuple[Landed, Ticket]], events: Sequence[str]) -> list[str]:
+    created, known = moments([t.created_at for _, t in tickets]), moments([t.known_at for _, t in tickets])
+    return [
         f"{automation}\t{t.source}\t{text(t.ticket_id)}\t{text(t.version)}\t{text(t.correlation_id)}"
-        f"\t{event}\t{known}\t{moment(t.created_at)}\t{text(t.subject)}\t{text(t.body)}\t{text(t.status)}"
+        f"\t{event}\t{known_at}\t{created_at}\t{text(t.subject)}\t{text(t.body)}\t{text(t.status)}"
         f"\t{text(t.priority)}\t{text(t.channel)}\t{text(t.language)}\t{text(t.queue)}"
         f"\t{text(t.requester_id)}\t{text(t.customer_id)}"
         f"\t{texts(t.tags)}\t{_json(t.custom)}\t{content_hash(t)}\t{landed.landing_id}"
-    )
+        for (landed, t), event, known_at, created_at in zip(tickets, events, known, created, strict=True)
+    ]
 
 
-def _contact(automation: str, landed: Landed, c: Contact) -> str:
-    return (
+def _outcome_lines(automation: str, settled: Sequence[tuple[Ticket, str]]) -> list[str]:
+    """The last one landed counts where two versions were resolved at the same moment."""
+    known = moments([t.known_at for t, _ in settled])
+    lines = {
+        (
+            t.source,
+            t.ticket_id,
+            event,
+        ): f"{automation}\t{t.source}\t{text(t.ticket_id)}\t{text(t.queue)}\thelpdesk\t{t.source}"
+        f"\t{text(t.correlation_id)}\t{event}\t{known_at}"
+        for (t, event), known_at in zip(settled, known, strict=True)
+    }
+    return list(lines.values())
+
+
+def _contacts(automation: str, contacts: Sequence[tuple[Landed, Contact]]) -> list[str]:
+    events, known = moments([c.event_time for _, c in contacts]), moments([c.known_at for _, c in contacts])
+    return [
         f"{automation}\t{c.source}\t{text(c.contact_id)}\t{text(c.version)}\t{text(c.customer_id)}"
-        f"\t{moment(c.event_time)}\t{moment(c.known_at)}\t{landed.landing_id}"
-    )
+        f"\t{event}\t{known_at}\t{landed.landing_id}"
+        for (landed, c), event, known_at in zip(contacts, events, known, strict=True)
+    ]
 
 
-def _customer(automation: str, landed: Landed, c: Customer) -> str:
-    return (
+def _customers(automation: str, customers: Sequence[tuple[Landed, Customer]]) -> list[str]:
+    events, known = moments([c.event_time for _, c in customers]), moments([c.known_at for _, c in customers])
+    return [
         f"{automation}\t{c.source}\t{text(c.customer_id)}\t{text(c.version)}\t{text(c.correlation_id)}"
-        f"\t{moment(c.event_time)}\t{moment(c.known_at)}\t{_json(c.attributes)}\t{landed.landing_id}"
-    )
-
-
-def _outcome(automation: str, t: Ticket, event: str) -> str:
-    known = event if t.known_at is t.event_time else moment(t.known_at)
-    return (
-        f"{automation}\t{t.source}\t{text(t.ticket_id)}\t{text(t.queue)}\thelpdesk\t{t.source}"
-        f"\t{text(t.correlation_id)}\t{event}\t{known}"
-    )
+        f"\t{event}\t{known_at}\t{_json(c.attributes)}\t{landed.landing_id}"
+        for (landed, c), event, known_at in zip(customers, events, known, strict=True)
+    ]
 
 
 def _json(value: dict[str, Any]) -> str:

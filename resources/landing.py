@@ -9,10 +9,11 @@ visible in order: a reader that has seen 100 will never find a 99 later.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from msgspec.structs import replace
 from psycopg import Connection
 from psycopg.rows import dict_row
 

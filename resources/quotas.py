@@ -6,7 +6,7 @@ Times are Postgres's own (`clock_timestamp()`): processes on several machines ha
 platform plays months in minutes. A process that dies while it asks leaves a place taken until its answer can't come any more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,28 +36,31 @@ class Quotas:
         keys = {_key(key, limit): limit for limit in limits}
         with self._database.connection() as connection:
             # in order, so that two requests with several limits never wait for each other
-            for name in sorted(keys):
-                connection.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (f"quota:{name}",))
-            now, waits = _now(connection), [_paused(connection, key)]
-            for name, limit in keys.items():
-                free = free_at(limit, _counting(connection, name), now=now)
-                waits.append(0.0 if free is None else (free - now).total_seconds())
-            if max(waits) > 0:
-                return Place(wait=max(waits))
+            connection.execute(
+                "select pg_advisory_xact_lock(hashtextextended('quota:' || name, 0)) from unnest(%s::text[]) name",
+                (sorted(keys),),
+            )
+            now, paused, counting = _standing(connection, key, list(keys))
+            full = {
+                n: limit for (n, limit), count in zip(keys.items(), counting, strict=True) if count >= limit.requests
+            }
+            frees = [free_at(limit, _counting(connection, name), now=now) for name, limit in full.items()]
+            wait = max(paused, *((free - now).total_seconds() for free in frees if free is not None), 0.0)
+            if wait > 0:
+                return Place(wait=wait)
             return Place(
-                slots=tuple(
-                    _insert(connection, name, now + answer_within + limit.window) for name, limit in keys.items()
-                )
+                slots=_insert(connection, {n: now + answer_within + limit.window for n, limit in keys.items()})
             )
 
     def answered(self, place: Place, limits: Sequence[Limit]) -> None:
         """The answer is there, or the connection is gone: from now on the request counts for one window."""
         with self._database.connection() as connection:
-            for slot, limit in zip(place.slots, limits, strict=True):
-                connection.execute(
-                    "update quota_slots set counts_until = clock_timestamp() + %s where slot_id = %s",
-                    (limit.window, slot),
-                )
+            connection.execute(
+                "update quota_slots set counts_until = clock_timestamp() + a.window_after"
+                " from unnest(%s::bigint[], %s::interval[]) a (slot_id, window_after)"
+                " where quota_slots.slot_id = a.slot_id",
+                (list(place.slots), [limit.window for limit in limits]),
+            )
 
     def unused(self, place: Place) -> None:
         """The request was never sent."""
@@ -110,17 +113,18 @@ def _key(key: str, limit: Limit) -> str:
     return f"{key}\x1f{limit.name}"
 
 
-def _now(connection: Connection[Any]) -> datetime:
-    row = connection.execute("select clock_timestamp()").fetchone()
-    assert row is not None  # it always gives one row
-    return row[0]  # type: ignore[no-any-return]
-
-
-def _paused(connection: Connection[Any], key: str) -> float:
+def _standing(connection: Connection[Any], key: str, names: Sequence[str]) -> tuple[datetime, float, list[int]]:
+    """(the moment, seconds of a vendor's pause that are left, how many count towards each name); what counts no more is forgotten."""
     row = connection.execute(
-        "select extract(epoch from until - clock_timestamp())::float8 from quota_pauses where key = %s", (key,)
+        "with gone as (delete from quota_slots where key = any(%(names)s) and counts_until <= statement_timestamp())"
+        " select statement_timestamp(),"
+        " (select extract(epoch from until - statement_timestamp())::float8 from quota_pauses where key = %(key)s),"
+        " array(select (select count(*) from quota_slots s where s.key = name and s.counts_until > statement_timestamp())"
+        " from unnest(%(names)s::text[]) with ordinality n (name, place) order by place)",
+        {"key": key, "names": list(names)},
     ).fetchone()
-    return 0.0 if row is None else max(0.0, row[0])
+    assert row is not None  # it always gives one row
+    return row[0], max(0.0, row[1] or 0.0), row[2]
 
 
 def _counting(connection: Connection[Any], name: str) -> list[datetime]:
@@ -128,9 +132,14 @@ def _counting(connection: Connection[Any], name: str) -> list[datetime]:
     return [row[0] for row in connection.execute("select counts_until from quota_slots where key = %s", (name,))]
 
 
-def _insert(connection: Connection[Any], name: str, until: datetime) -> int:
-    row = connection.execute(
-        "insert into quota_slots (key, counts_until) values (%s, %s) returning slot_id", (name, until)
-    ).fetchone()
-    assert row is not None  # `returning` gives the one row
-    return int(row[0])
+def _insert(connection: Connection[Any], until: Mapping[str, datetime]) -> tuple[int, ...]:
+    """A slot for each name."""
+    if not until:
+        return ()
+    found = connection.execute(
+        "insert into quota_slots (key, counts_until) select * from unnest(%s::text[], %s::timestamptz[])"
+        " returning key, slot_id",
+        (list(until), list(until.values())),
+    )
+    slots = dict(found.fetchall())
+    return tuple(slots[name] for name in until)

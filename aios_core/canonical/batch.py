@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
+from msgspec import Struct
 
 from aios_core.automation import Automation
 from aios_core.canonical.entities import Contact, Customer, Ticket
@@ -29,8 +30,7 @@ _TEXTS = ("subject", "body", "text")
 _CUSTOMER_COLUMNS = ("source", "customer_id", "version", "event_time", "known_at")
 
 
-@dataclass(frozen=True, slots=True)
-class Landed:
+class Landed(Struct, frozen=True):
     """One row of the landing table; `payload` is its JSON text."""
 
     landing_id: int

@@ -6,7 +6,7 @@ A canonical field without a mapping is taken from the column of the same name wh
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from aios_core.canonical.entities import RESOLVED, Contact, Customer, Ticket
@@ -60,13 +60,30 @@ def mapped_columns(source: FileSource) -> dict[str, str]:
     return columns | ({source.id_column: "id_column"} if source.id_column else {})
 
 
+def identifier(source: Mapped) -> Callable[[Mapping[str, Any]], tuple[str | None, str | None]]:
+    """What finds (id, version) of a row as far as the row itself says: its id column and its mapped `updated_at`. It raises RecordError.
+
+    What the declaration says is looked up once, not for each row.
+    """
+    path, rule = id_path(source), source.fields.get("updated_at")
+    own_id = reader({}, "", path) if path is not None else None
+    updated_at = reader(source.fields, "updated_at") if rule is not None and rule.field is not None else None
+
+    def identified(payload: Mapping[str, Any]) -> tuple[str | None, str | None]:
+        external_id = None if own_id is None else to_id(own_id(payload), field=path or "")
+        return external_id, None if updated_at is None else _version(updated_at(payload))
+
+    return identified
+
+
 def identify(source: Mapped, payload: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """(id, version) as far as the row itself says: its id column and its mapped `updated_at`."""
-    path = id_path(source)
-    external_id = to_id(pick({}, "", payload, path), field=path) if path is not None else None
-    rule = source.fields.get("updated_at")
-    updated = pick(source.fields, "updated_at", payload) if rule is not None and rule.field is not None else None
-    return external_id, to_optional_text(updated, field="updated_at")
+    """(id, version) of one row, as its `identifier` finds them."""
+    return identifier(source)(payload)
+
+
+def _version(updated: Any) -> str | None:
+    # a column of times gives times, where a text column gives texts
+    return to_optional_text(updated.isoformat() if isinstance(updated, date) else updated, field="updated_at")
 
 
 def ticket_mapper(source: Mapped, source_name: str) -> Callable[..., Ticket]:

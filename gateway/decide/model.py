@@ -3,10 +3,10 @@
 What belongs here: the shapes, and from the request's ticket to the canonical one. What does not: deciding (`decider.py`).
 """
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
+from msgspec.structs import replace
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from aios_core.automation import Automation

@@ -10,13 +10,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from aios_core.canonical.thread import Message
     from aios_core.decisions.actions import OutboxAction
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True):
     """One raw payload as it came. `version` identifies the content: the same id and version never differ."""
 
     object: str

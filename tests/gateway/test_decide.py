@@ -3,11 +3,11 @@
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from fastapi.testclient import TestClient
+from msgspec.structs import replace
 
 from aios_core.decisions.record import canonical
 from aios_core.lifecycle.routing import in_canary

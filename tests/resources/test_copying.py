@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aios_core.canonical.values import clean_text
-from resources.copying import AT_ONCE, copy_lines, moment, text, texts
+from resources.copying import AT_ONCE, copy_lines, moments, text, texts
 from resources.database import Database
 from tests.resources.ingesting import rows
 
@@ -27,7 +27,8 @@ def test_any_text_list_and_moment_comes_out_as_it_went_in(
     with database.connection() as connection:
         connection.execute("create temp table if not exists t (n integer, a text, b text[], c timestamptz)")
         connection.execute("truncate t")
-        lines = (f"{n}\t{text(a)}\t{texts(b)}\t{moment(c)}" for n, (a, b, c) in enumerate(values))
+        times = moments([c for _, _, c in values])
+        lines = (f"{n}\t{text(a)}\t{texts(b)}\t{times[n]}" for n, (a, b, c) in enumerate(values))
         copy_lines(connection, "copy t (n, a, b, c) from stdin", lines)
         found = connection.execute("select a, b, c from t order by n").fetchall()
     assert found == [(a, b, c) for a, b, c in values]

@@ -82,6 +82,7 @@ class FileConnector:
         self, source: FileSource, *, pattern: str, folder: Path, options: Mapping[str, Any] | None = None
     ) -> None:
         self._source = source
+        self._identify = tabular.identifier(source)
         self._place = place(pattern, folder=folder, options=options or {})
         self.objects: tuple[str, ...] = (source.provides,)
 
@@ -230,7 +231,7 @@ class FileConnector:
         if resumed_tail and resumed_tail == _tail(item):
             return
         try:
-            external_id, version = tabular.identify(self._source, item.payload)
+            external_id, version = self._identify(item.payload)
         except RecordError as error:
             where = f"{name}, row {number:,}: {error}"
             batch.rejects.append(self._reject(f"{name}:{number}", error.code, where, to_json(item.payload)))

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from resources.connectors.files.places import File
 from resources.connectors.files.streams import FileUnreadable
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -74,10 +75,17 @@ def _values(column: "pa.Array") -> list[Any]:
         found: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
         return found
     if pa.types.is_timestamp(kind) and kind.tz == "UTC" and kind.unit in ("s", "ms", "us"):
-        naive = column.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False).tolist()
-        if not any(isinstance(moment, int) for moment in naive):  # after the year 9999, which Python has no name for
-            return [moment and moment.replace(tzinfo=UTC) for moment in naive]
+        return _moments(column.view(pa.timestamp(kind.unit)).cast(pa.timestamp("us")).to_numpy(zero_copy_only=False))
     return list(column.to_pylist())
+
+
+def _moments(naive: "npt.NDArray[np.datetime64]") -> list[str | None]:
+    """In ISO 8601, as they will stand in the payload; a year after 9999 has five digits, and is refused where a time is asked for."""
+    import numpy as np
+
+    whole = not (naive.astype(np.int64)[~np.isnat(naive)] % 1_000_000).any()
+    said = np.datetime_as_string(naive, unit="s" if whole else "us").tolist()
+    return [None if s == "NaT" else s.removesuffix(".000000") + "+00:00" for s in said]
 
 
 def _from_group(metadata: Any, start: int) -> tuple[list[int], int]:

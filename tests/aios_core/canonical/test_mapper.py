@@ -121,7 +121,7 @@ def test_any_payload_gives_a_storable_entity_or_a_record_error(source: Source, n
         assert error.code.startswith("record.")
         assert str(error)
         return
-    for field in entity.__dataclass_fields__:
+    for field in entity.__struct_fields__:
         storable(getattr(entity, field))
     orjson.dumps(getattr(entity, "custom", None) or getattr(entity, "attributes", None))
     if isinstance(entity, Ticket):

@@ -1,10 +1,11 @@
 """When a ticket is no longer the one that was decided on."""
 
-from dataclasses import replace
+import dataclasses
 from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from aios_core.canonical.entities import Ticket
 from aios_core.canonical.mapper import content_hash
@@ -40,7 +41,7 @@ def test_a_ticket_that_somebody_moved_stays_where_they_put_it() -> None:
     moved = replace(TICKET, queue="roaming")
     assert conflict(SEEN, moved, queue="outage") == "somebody moved the ticket to roaming since the decision"
     assert conflict(SEEN, replace(TICKET, queue="outage"), queue="outage") is None, "they put it where we would"
-    assert conflict(replace(SEEN, ours=frozenset({"roaming"})), moved, queue="outage") is None, "it was us"
+    assert conflict(dataclasses.replace(SEEN, ours=frozenset({"roaming"})), moved, queue="outage") is None, "it was us"
     assert conflict(SEEN, moved) is None, "a note moves nothing"
 
 
@@ -48,7 +49,7 @@ def test_a_priority_that_somebody_set_stays() -> None:
     raised = replace(TICKET, priority="high")
     assert "set the ticket's priority to high" in str(conflict(SEEN, raised, priority="low"))
     assert conflict(SEEN, raised, queue="outage") is None, "it is not what we would set"
-    assert conflict(replace(SEEN, our_priorities=frozenset({"high"})), raised, priority="low") is None
+    assert conflict(dataclasses.replace(SEEN, our_priorities=frozenset({"high"})), raised, priority="low") is None
 
 
 def test_another_text_asks_for_another_decision() -> None:
