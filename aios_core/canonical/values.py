@@ -8,7 +8,7 @@ JSON without NaN. Nothing is lost by that: the record itself stays as it came in
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -35,12 +35,7 @@ def lookup(payload: Mapping[str, Any], path: str) -> Any:
     found = payload.get(path)
     if found is not None or "." not in path or path in payload:
         return found
-    value: Any = payload
-    for part in _parts(path):
-        value = _step(value, part)
-        if value is None:
-            return None
-    return value
+    return _walked(payload, _parts(path))
 
 
 def has_path(payload: Mapping[str, Any], path: str) -> bool:
@@ -90,6 +85,8 @@ def to_optional_text(value: Any, *, field: str) -> str | None:
 def to_id(value: Any, *, field: str) -> str:
     """An identifier of 1 to 400 characters. Raises `record.no_id` or `record.bad_id`."""
     if isinstance(value, str):
+        if value.isalnum() and len(value) <= MAX_ID_CHARS:  # as most are: nothing to take away, nothing to refuse
+            return value
         text = clean_text(value).strip()
     elif isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RecordError("record.no_id", f"{field}: an identifier is needed, found {_kind(value)}")
@@ -132,7 +129,11 @@ def no_value(field: str) -> RecordError:
 
 def to_optional_time(value: Any, *, field: str, format: str | None = None) -> datetime | None:
     """As `to_time`, with None for nothing."""
-    return None if value is None or value == "" else to_time(value, field=field, format=format)
+    if value is None or value == "":
+        return None
+    if format is None and isinstance(value, str) and (moment := _plainly_utc(value)) is not None:
+        return moment
+    return to_time(value, field=field, format=format)
 
 
 def to_tags(value: Any, *, field: str = "tags") -> tuple[str, ...]:
@@ -186,12 +187,16 @@ def short(value: Any, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def _plainly_utc(text: str) -> datetime | None:
+    """A time in ISO 8601 that says it is UTC, as nearly all are written: converting it to what it is costs as much as parsing."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is UTC else None
+
+
 def _time(value: Any, format: str | None) -> datetime:
-    if format is None and isinstance(value, str):
-        moment = datetime.fromisoformat(value.strip())
-        if moment.tzinfo is UTC:  # as nearly all are written; converting them to what they are costs as much as parsing
-            return moment
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     if isinstance(value, bool) or not isinstance(value, (str, int, float, datetime)):
         raise TypeError(_kind(value))
     if isinstance(value, datetime):
@@ -211,8 +216,12 @@ def _nothing(_: Mapping[str, Any]) -> None:
 
 
 def _at(path: str) -> Read:
+    parts = _parts(path)
+
     def walked(payload: Mapping[str, Any]) -> Any:
-        value = lookup(payload, path)
+        value = payload.get(path)
+        if value is None and path not in payload:
+            value = _walked(payload, parts)
         return None if value == "" else value
 
     def found(payload: Mapping[str, Any]) -> Any:
@@ -234,9 +243,15 @@ def _translated(rule: FieldMapping, path: str) -> Read:
     return translated
 
 
+def _walked(value: Any, parts: Sequence[str]) -> Any:
+    for part in parts:
+        value = value.get(part) if isinstance(value, dict) else _step(value, part)
+        if value is None:
+            return None
+    return value
+
+
 def _step(value: Any, part: str) -> Any:
-    if isinstance(value, dict):
-        return value.get(part)
     if isinstance(value, list):
         for item in value:
             if isinstance(item, dict) and "id" in item and _plain(item["id"]) == part:
