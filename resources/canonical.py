@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MAX_BATCH_CHARS = 64 * 1024 * 1024
 FETCH = 2000
-STEP = 30_000  # two of them are in memory: one is written, one prepared
+STEP = 15_000  # two of them are in memory: one is written, one prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 
 from resources.database import Database
 from resources.embedded_postgres import EmbeddedPostgres
@@ -28,6 +29,10 @@ SHARED_DATA = PROJECT.parent / "shared" / "data"
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
 
 _numbers = itertools.count(1)
+
+# a slow machine is no failure
+settings.register_profile("aios", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("aios")
 
 
 def pytest_configure(config: pytest.Config) -> None:
