@@ -120,7 +120,7 @@ def _mapped(declared: Declared, source: str, record: Record) -> Seen:
         )
     except RecordError as error:
         return Seen(**told, refused=f"{error.code}: {error}")
-    fields = {name: getattr(entity, name) for name in entity.__dataclass_fields__ if name != "correlation_id"}
+    fields = {name: getattr(entity, name) for name in entity.__struct_fields__ if name != "correlation_id"}
     return Seen(**told, entity=fields)
 
 
