@@ -8,7 +8,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from resources.supervisor import Service, Supervisor, only_one, require_free_por
 from resources.users import UserStore
 
 STAGE_PREFIX = "stage: "
+NAMED = 3  # so many migrations are named one by one
 
 
 class MainJobFailed(PermanentError):
@@ -160,7 +161,7 @@ class Platform:
         self.variables = parts.variables(self.deployment, url)
         for name in ("AIOS_DAGSTER_DIR", "AIOS_COMPUTE_LOGS"):
             Path(self.variables[name]).mkdir(parents=True, exist_ok=True)
-        self.progress.done(", ".join(applied) if applied else "current")
+        self.progress.done(_brought(applied))
         if self.password is not None:
             # shown at once: only its hash is kept, and what comes next may fail
             self.progress.step("account admin")
@@ -170,3 +171,10 @@ class Platform:
         self.progress.step(service.name)
         self._supervisor.start(service, waiting=self.progress.waiting)
         self.progress.done()
+
+
+def _brought(applied: Sequence[str]) -> str:
+    """What migrations were applied, in few words: of a new database it is all of them."""
+    if len(applied) > NAMED:
+        return f"{len(applied)} migrations, the last is {applied[-1]}"
+    return ", ".join(applied) or "current"
