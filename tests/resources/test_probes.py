@@ -10,7 +10,7 @@ from aios_core.errors import RetryableError
 from aios_core.synthetic import MARK
 from resources.connectors.base import Page, Record
 from resources.landing import LandingStore
-from resources.probes import ProbeStore, round_trip
+from resources.probes import MANY, ProbeStore, probe_tickets, round_trip
 from resources.signals import SIGNALS, Asked
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -76,6 +76,16 @@ def test_the_same_moment_begins_one_probe_however_often_it_runs(store):
     assert helpdesk.tickets == {"1": ("aios_synthetic:care:20261120T120000", (MARK,))}
     (probe,) = store.open("care")
     assert (probe.ticket_id, probe.landed_at) == ("1", None)
+
+
+@pytest.mark.parametrize("others", [2, MANY])
+def test_a_probe_is_known_among_few_tickets_and_among_many(store, database, others):
+    turn(store, Helpdesk())
+    asked = ["1", *(f"t{n}" for n in range(others))]
+    with database.connection() as conn:
+        assert probe_tickets(conn, "care", asked) == {"1"}
+        assert probe_tickets(conn, "care", asked[1:]) == set()
+        assert probe_tickets(conn, "other", asked) == set()
 
 
 def test_a_late_probe_is_judged_once_and_its_ticket_removed_though_the_helpdesk_was_down_in_between(store):

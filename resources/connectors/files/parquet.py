@@ -60,11 +60,12 @@ def parquet_rows(parquet: "pq.ParquetFile", *, start: int, at_once: bool) -> Ite
 def _rows(batch: "pa.RecordBatch") -> Iterator[dict[str, Any]]:
     """As `to_pylist` gives them, which asks each value for its type: a column of one type is a list at once."""
     names = batch.schema.names
-    for values in zip(*map(_values, batch.columns), strict=True):
+    for values in zip(*map(column_values, batch.columns), strict=True):
         yield dict(zip(names, values, strict=True))
 
 
-def _values(column: "pa.Array") -> list[Any]:
+def column_values(column: "pa.Array") -> list[Any]:
+    """As they stand in a payload; times in UTC as texts in ISO 8601, which is what JSON makes of them."""
     import pyarrow as pa
 
     kind = column.type

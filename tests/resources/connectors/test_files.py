@@ -5,18 +5,22 @@ import gzip
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aios_core.declaration.sources import FileSource
 from aios_core.errors import ConfigurationError, PermanentError
 from resources.connectors.base import Page
 from resources.connectors.files import connector as module
 from resources.connectors.files.connector import FileConnector, FilesIncomplete
+from resources.connectors.files.parquet import column_values
 
 HEADER = "id,text\n"
 
@@ -116,6 +120,38 @@ def test_a_mapped_updated_at_is_the_version(reading: Reading) -> None:
     reading.options = {"mapping": {"ticket_id": "id", "body": "text", "updated_at": "when"}}
     write(reading.folder / "a.csv", "id,text,when\n1,x,2026-01-01\n")
     assert reading.again().versions == ["2026-01-01"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (pa.timestamp("ms", tz="UTC"), "2026-01-01T10:00:00+00:00"),
+        (pa.timestamp("us", tz="Europe/Paris"), "2026-01-01T11:00:00+01:00"),
+        (pa.timestamp("us"), "2026-01-01T10:00:00"),
+        (pa.date32(), "2026-01-01"),
+    ],
+)
+def test_so_is_one_in_a_column_of_times(reading: Reading, kind: pa.DataType, said: str) -> None:
+    reading.pattern, at = "a.parquet", datetime(2026, 1, 1, 10, tzinfo=UTC)
+    reading.options = {"mapping": {"ticket_id": "id", "body": "text", "updated_at": "when"}}
+    when = pa.array([at if getattr(kind, "tz", None) else at.replace(tzinfo=None), None]).cast(kind, safe=False)
+    pq.write_table(pa.table({"id": [1, 2], "text": ["x", "y"], "when": when}), reading.folder / "a.parquet")
+    assert (reading.again().versions, reading.codes) == ([said, "a.parquet@1"], [])
+
+
+@given(
+    st.lists(
+        st.none()
+        | st.datetimes(timezones=st.just(UTC))
+        | st.datetimes(timezones=st.just(UTC)).map(lambda t: t.replace(microsecond=0)),
+        min_size=1,
+        max_size=6,
+    )
+)
+def test_times_of_parquet_stand_in_a_payload_as_python_writes_them(times: list[datetime | None]) -> None:
+    column = pa.array(times, pa.timestamp("us", tz="UTC"))
+    [*found] = column_values(column)
+    assert found == [None if t is None else t.isoformat() for t in times]
 
 
 def test_without_an_id_column_rows_are_known_by_file_and_number(reading: Reading) -> None:
