@@ -143,15 +143,12 @@ def _tickets(automation: str, tickets: Sequence[tuple[Landed, Ticket]], events: 
 def _outcome_lines(automation: str, settled: Sequence[tuple[Ticket, str]]) -> list[str]:
     """The last one landed counts where two versions were resolved at the same moment."""
     known = moments([t.known_at for t, _ in settled])
-    lines = {
-        (
-            t.source,
-            t.ticket_id,
-            event,
-        ): f"{automation}\t{t.source}\t{text(t.ticket_id)}\t{text(t.queue)}\thelpdesk\t{t.source}"
-        f"\t{text(t.correlation_id)}\t{event}\t{known_at}"
-        for (t, event), known_at in zip(settled, known, strict=True)
-    }
+    lines: dict[tuple[str, str, str], str] = {}
+    for (t, event), known_at in zip(settled, known, strict=True):
+        lines[t.source, t.ticket_id, event] = (
+            f"{automation}\t{t.source}\t{text(t.ticket_id)}\t{text(t.queue)}\thelpdesk\t{t.source}"
+            f"\t{text(t.correlation_id)}\t{event}\t{known_at}"
+        )
     return list(lines.values())
 
 

@@ -2,7 +2,7 @@
 
 What belongs here: taking and giving back a place under a limit. What does not: the arithmetic (`aios_core/traffic/quota.py`), and waiting.
 
-Times are Postgres's own (`clock_timestamp()`): processes on several machines have several clocks, and a vendor's window is real time, also where a
+Times are Postgres's own: processes on several machines have several clocks, and a vendor's window is real time, also where a
 platform plays months in minutes. A process that dies while it asks leaves a place taken until its answer can't come any more.
 """
 
@@ -44,7 +44,7 @@ class Quotas:
             full = {
                 n: limit for (n, limit), count in zip(keys.items(), counting, strict=True) if count >= limit.requests
             }
-            frees = [free_at(limit, _counting(connection, name), now=now) for name, limit in full.items()]
+            frees = [free_at(limit, _ends(connection, name), now=now) for name, limit in full.items()]
             wait = max(paused, *((free - now).total_seconds() for free in frees if free is not None), 0.0)
             if wait > 0:
                 return Place(wait=wait)
@@ -106,7 +106,8 @@ class Quotas:
     def used(self, key: str, limits: Sequence[Limit]) -> dict[str, int]:
         """How many requests count towards each limit now."""
         with self._database.connection() as connection:
-            return {limit.name: len(_counting(connection, _key(key, limit))) for limit in limits}
+            _, _, counting = _standing(connection, key, [_key(key, limit) for limit in limits])
+        return {limit.name: count for limit, count in zip(limits, counting, strict=True)}
 
 
 def _key(key: str, limit: Limit) -> str:
@@ -127,8 +128,8 @@ def _standing(connection: Connection[Any], key: str, names: Sequence[str]) -> tu
     return row[0], max(0.0, row[1] or 0.0), row[2]
 
 
-def _counting(connection: Connection[Any], name: str) -> list[datetime]:
-    connection.execute("delete from quota_slots where key = %s and counts_until <= clock_timestamp()", (name,))
+def _ends(connection: Connection[Any], name: str) -> list[datetime]:
+    """Until when each request counts that does."""
     return [row[0] for row in connection.execute("select counts_until from quota_slots where key = %s", (name,))]
 
 

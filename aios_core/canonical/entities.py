@@ -7,8 +7,8 @@ Two clocks are kept apart. `event_time` is when something became true in the wor
 recorded it, by the source's own clock where it has one, else the moment of landing. Features may only use what was
 known at the moment of the decision.
 
-What is made by the million is a msgspec struct, here and in `batch.py` and `resources/connectors/base.py`: a frozen dataclass of as many fields
-takes eight times as long to make.
+What is made by the million is a msgspec struct, here and in `batch.py` and `resources/connectors/base.py`: a frozen dataclass
+takes six to eight times as long to make.
 """
 
 from datetime import datetime

@@ -8,7 +8,7 @@ JSON without NaN. Nothing is lost by that: the record itself stays as it came in
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -35,7 +35,12 @@ def lookup(payload: Mapping[str, Any], path: str) -> Any:
     found = payload.get(path)
     if found is not None or "." not in path or path in payload:
         return found
-    return _walked(payload, _parts(path))
+    value: Any = payload
+    for part in _parts(path):
+        value = _step(value, part)
+        if value is None:
+            return None
+    return value
 
 
 def has_path(payload: Mapping[str, Any], path: str) -> bool:
@@ -111,6 +116,8 @@ def to_time(value: Any, *, field: str, format: str | None = None) -> datetime:
     """
     if value is None or value == "":
         raise no_value(field)
+    if format is None and isinstance(value, str) and (moment := _plainly_utc(value)) is not None:
+        return moment
     try:
         return _time(value, format)
     except (ValueError, OverflowError, TypeError) as error:
@@ -129,11 +136,7 @@ def no_value(field: str) -> RecordError:
 
 def to_optional_time(value: Any, *, field: str, format: str | None = None) -> datetime | None:
     """As `to_time`, with None for nothing."""
-    if value is None or value == "":
-        return None
-    if format is None and isinstance(value, str) and (moment := _plainly_utc(value)) is not None:
-        return moment
-    return to_time(value, field=field, format=format)
+    return None if value is None or value == "" else to_time(value, field=field, format=format)
 
 
 def to_tags(value: Any, *, field: str = "tags") -> tuple[str, ...]:
@@ -216,12 +219,8 @@ def _nothing(_: Mapping[str, Any]) -> None:
 
 
 def _at(path: str) -> Read:
-    parts = _parts(path)
-
     def walked(payload: Mapping[str, Any]) -> Any:
-        value = payload.get(path)
-        if value is None and path not in payload:
-            value = _walked(payload, parts)
+        value = lookup(payload, path)
         return None if value == "" else value
 
     def found(payload: Mapping[str, Any]) -> Any:
@@ -243,15 +242,9 @@ def _translated(rule: FieldMapping, path: str) -> Read:
     return translated
 
 
-def _walked(value: Any, parts: Sequence[str]) -> Any:
-    for part in parts:
-        value = value.get(part) if isinstance(value, dict) else _step(value, part)
-        if value is None:
-            return None
-    return value
-
-
 def _step(value: Any, part: str) -> Any:
+    if isinstance(value, dict):
+        return value.get(part)
     if isinstance(value, list):
         for item in value:
             if isinstance(item, dict) and "id" in item and _plain(item["id"]) == part:
