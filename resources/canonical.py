@@ -6,7 +6,7 @@ What belongs here: the store's transactions. What does not: the meaning of paylo
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from itertools import starmap
@@ -59,11 +59,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """Records landed after a position, mapped and checked."""
+    """Records landed after a position, mapped and checked. `more`: others had landed by then which a step has no room for."""
 
     after: int
     landed: list[Landed]
     batch: Batch
+    more: bool
 
     @property
     def last(self) -> int:
@@ -83,14 +84,16 @@ class CanonicalStore:
         """
         with still():
             while True:
-                with self._database.connection() as connection:
-                    position = _position(connection, automation.name, source, object)
-                prepared = self._prepared(automation, source, object, position, limit)
+                prepared = self._prepared(automation, source, object, None, limit)
                 if (step := self._written(automation, source, object, prepared)) is not None:
                     return step
 
     def catch_up(self, *, automation: Automation, sources: Iterable[str]) -> Progress:
-        """Everything that has landed of these sources. While a step is written the next one is read, mapped and checked."""
+        """Everything that has landed of these sources by now. While a step is written the next one is read, mapped and checked.
+
+        What lands meanwhile is another call's: following a reader closely would make of its records many small steps, each of which
+        costs Great Expectations as much as thousands of records do.
+        """
         total = Progress()
         with still(), ThreadPoolExecutor(1, thread_name_prefix="canonical-ahead") as executor:
             for source in sources:
@@ -100,28 +103,28 @@ class CanonicalStore:
 
     def _caught_up(self, automation: Automation, source: str, object: str, executor: ThreadPoolExecutor) -> Progress:
         total, read = Progress(), (automation, source, object)
-        with self._database.connection() as connection:
-            position = _position(connection, automation.name, source, object)
-        following = executor.submit(self._prepared, *read, position, STEP)
-        while (prepared := following.result()).landed:
-            following = executor.submit(self._prepared, *read, prepared.last, STEP)
+        following: Future[_Prepared] | None = executor.submit(self._prepared, *read, None, STEP)
+        while following is not None and (prepared := following.result()).landed:
+            following = executor.submit(self._prepared, *read, prepared.last, STEP) if prepared.more else None
             step = self._written(*read, prepared)
-            if step is None:  # another run was faster: from where it is now
-                following.result()
-                with self._database.connection() as connection:
-                    position = _position(connection, automation.name, source, object)
-                following = executor.submit(self._prepared, *read, position, STEP)
-            else:
+            if step is not None:
                 total += step
+            else:  # another run was faster: from where it is now
+                if following is not None:
+                    following.result()
+                following = executor.submit(self._prepared, *read, None, STEP)
             sweep()
         return total
 
-    def _prepared(self, automation: Automation, source: str, object: str, position: int, limit: int) -> _Prepared:
-        """The next step as far as it goes without writing."""
+    def _prepared(
+        self, automation: Automation, source: str, object: str, position: int | None, limit: int
+    ) -> _Prepared:
+        """The next step as far as it goes without writing; None: from where the last one ended."""
         with self._database.connection() as connection:
-            landed = _landed_after(connection, automation.name, source, object, position, limit)
+            after = _position(connection, automation.name, source, object) if position is None else position
+            landed, more = _landed_after(connection, automation.name, source, object, after, limit)
         batch = map_batch(automation, source=source, object=object, records=landed)
-        return _Prepared(after=position, landed=landed, batch=batch)
+        return _Prepared(after=after, landed=landed, batch=batch, more=more)
 
     def _written(self, automation: Automation, source: str, object: str, prepared: _Prepared) -> Progress | None:
         """In one transaction with the position that passes it; None, and nothing is written, where that is not what it was."""
@@ -252,7 +255,8 @@ def _move(connection: Connection, automation: str, source: str, object: str, pos
 
 def _landed_after(
     connection: Connection, automation: str, source: str, object: str, position: int, limit: int
-) -> list[Landed]:
+) -> tuple[list[Landed], bool]:
+    """(as many as a step has room for, whether there may be more)."""
     landed: list[Landed] = []
     size = 0
     with connection.cursor(name="landed") as cursor:
@@ -265,7 +269,7 @@ def _landed_after(
         while size < MAX_BATCH_CHARS and (rows := cursor.fetchmany(FETCH)):
             landed += starmap(Landed, rows)
             size += sum(len(row[3]) for row in rows)
-    return landed
+    return landed, len(landed) == limit or size >= MAX_BATCH_CHARS
 
 
 def _parted(

@@ -15,7 +15,6 @@ from psycopg.types.json import Jsonb
 from aios_core.contracts import Change, Mode, Seen, changes, misfits
 from aios_core.errors import PermanentError
 from resources.connectors.base import Connector, Page, Record, Reject
-from resources.connectors.items import to_json
 from resources.database import Database
 
 CODE = "record.against_contract"
@@ -132,7 +131,7 @@ def _reject(record: Record, found: list[Change]) -> Reject:
         external_id=record.external_id,
         code=CODE,
         message=f"against the source's contract: {_said(found)}",
-        payload=to_json(record.payload),
+        payload=record.json.decode(),
     )
 
 

@@ -22,7 +22,6 @@ from aios_core.canonical.values import MAX_ID_CHARS
 from aios_core.errors import RecordError
 from resources.collecting import still, sweep
 from resources.connectors.base import Connector, Page, Record, Reject
-from resources.connectors.items import to_json_bytes
 from resources.copying import copy_lines, copy_new, json_line, text
 from resources.database import Database
 from resources.quarantine import Entry, put_entries
@@ -180,14 +179,13 @@ def _rows(stream: _Stream, records: Sequence[Record]) -> tuple[list[_Row], list[
         try:
             rows.append(_row(stream, record))
         except RecordError as error:
-            payload = repr(record.payload)[:1_000_000]
             rejects.append(
                 Reject(
                     object=record.object,
                     external_id=record.external_id[:MAX_ID_CHARS],
                     code=error.code,
                     message=str(error),
-                    payload=payload,
+                    payload=record.json[:1_000_000].decode(errors="replace"),
                 )
             )
     return rows, rejects
@@ -201,10 +199,10 @@ def _row(stream: _Stream, record: Record) -> _Row:
             )
     if record.object != stream.object:
         raise RecordError("landing.wrong_object", f"a record of `{record.object}` on a page of `{stream.object}`")
-    payload = to_json_bytes(record.payload)
-    if len(payload) > MAX_RECORD_BYTES:
-        raise RecordError("landing.too_large", f"{len(payload):,} bytes; at most {MAX_RECORD_BYTES:,} can land")
-    return record.external_id, record.version, payload, correlation_id(*stream.key, record.external_id, record.version)
+    if len(record.json) > MAX_RECORD_BYTES:
+        raise RecordError("landing.too_large", f"{len(record.json):,} bytes; at most {MAX_RECORD_BYTES:,} can land")
+    minted = correlation_id(*stream.key, record.external_id, record.version)
+    return record.external_id, record.version, record.json, minted
 
 
 def _is_key(value: str) -> bool:

@@ -19,7 +19,7 @@ from aios_core.canonical.mapper import identify
 from aios_core.canonical.values import MAX_ID_CHARS, clean_text
 from aios_core.declaration.sources import Source
 from aios_core.errors import PermanentError, RecordError
-from resources.connectors.items import content_version, to_json
+from resources.connectors.items import content_version, to_json, to_json_bytes
 from resources.database import Database
 
 _COLUMNS = (
@@ -288,4 +288,4 @@ def _identity(row: Quarantined, source: Source, payload: dict[str, Any]) -> tupl
     found = external_id or row.external_id
     if not found:
         raise RecordError("record.no_id", "the payload has no id; replay it with a corrected one")
-    return found, f"{version or 'replayed'}#{content_version(payload)[7:23]}"
+    return found, f"{version or 'replayed'}#{content_version(to_json_bytes(payload))[7:23]}"

@@ -31,7 +31,6 @@ from benchmarks.soak.vendors import FILE, VENDORS, attributes
 from resources.connectors.base import Connector, Page, Record
 from resources.connectors.files.connector import FileConnector
 from resources.connectors.http import HttpClient, RetryPolicy
-from resources.connectors.items import to_json
 from resources.connectors.json_api.asking import Place, request_for
 from resources.connectors.json_api.auth import opened
 from resources.connectors.json_api.connector import JsonApiConnector
@@ -188,12 +187,11 @@ def _check_record(source: Source, name: str, kind: str, record: Record) -> None:
     if not record.external_id or not record.version:
         raise Broken(f"{name}.{kind}: a record without id or version")
     try:
-        payload = orjson.loads(to_json(record.payload))
         map_record(
             source,
             source_name=name,
             object=kind,
-            payload=payload,
+            payload=record.payload,
             correlation_id="c",
             landed_at=NOW,
             external_id=record.external_id,

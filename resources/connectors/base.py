@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
+import orjson
 from msgspec import Struct
 
 if TYPE_CHECKING:
@@ -17,13 +18,19 @@ if TYPE_CHECKING:
     from aios_core.decisions.actions import OutboxAction
 
 
-class Record(Struct, frozen=True, kw_only=True):
-    """One raw payload as it came. `version` identifies the content: the same id and version never differ."""
+class Record(Struct, frozen=True, kw_only=True, gc=False):
+    """One raw payload as it came: `json`, an object on one line. `version` identifies the content: the same id and version never differ."""
 
     object: str
     external_id: str
     version: str
-    payload: dict[str, Any]
+    json: bytes
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The object, parsed for whoever asks: nearly all records land without."""
+        payload: dict[str, Any] = orjson.loads(self.json)
+        return payload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,11 +114,11 @@ class HttpClient:
         form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         repeatable: bool = True,
+        parse: Callable[[bytes], Any] = orjson.loads,
     ) -> dict[str, Any]:
         """The answer's JSON object; see `exchange`."""
-        answer = self.exchange(
-            method, path, params=params, json=json, form=form, headers=headers, repeatable=repeatable, top="object"
-        )
+        sent = {"params": params, "json": json, "form": form, "headers": headers}
+        answer = self.exchange(method, path, **sent, repeatable=repeatable, top="object", parse=parse)
         body: dict[str, Any] = answer.body
         return body
 
@@ -133,8 +133,9 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         repeatable: bool = True,
         top: Literal["object", "any", "text"] = "any",
+        parse: Callable[[bytes], Any] = orjson.loads,
     ) -> Answer:
-        """The answer's JSON with its headers; `text`: its body as it is.
+        """The answer's JSON with its headers; `text`: its body as it is. `parse` raises ValueError for what is not JSON.
 
         `repeatable=False` is for writes that must not happen twice: they are retried only where the server refused them
         before doing anything (429, 503) or was never reached.
@@ -143,7 +144,7 @@ class HttpClient:
         while True:
             try:
                 with self._traffic.call(method, path):
-                    return self._once(method, path, top, params=params, json=json, form=form, headers=headers)
+                    return self._once(method, path, top, parse, params=params, json=json, form=form, headers=headers)
             except Again as again:
                 attempt += 1
                 if attempt >= self._policy.attempts or not (repeatable or again.untouched):
@@ -159,7 +160,7 @@ class HttpClient:
     def close(self) -> None:
         self._client.close()
 
-    def _once(self, method: str, path: str, top: str, **call: Any) -> Answer:
+    def _once(self, method: str, path: str, top: str, parse: Callable[[bytes], Any], **call: Any) -> Answer:
         where = f"{self.name}: {method} {self.base_url}{path}"
         content = orjson.dumps(call["json"]) if call["json"] is not None else None
         headers = {**(call["headers"] or {}), **({"Content-Type": "application/json"} if content is not None else {})}
@@ -178,7 +179,7 @@ class HttpClient:
             raise Again(SourceUnavailable(f"{where}: no answer: {reason}; try again later")) from error
         self._traffic.told(method, path, response.headers)
         _raise_for_status(response, where)
-        body = response.text if top == "text" else _parsed(response, where, top)
+        body = response.text if top == "text" else _parsed(response, where, top, parse)
         return Answer(body=body, headers=response.headers)
 
 
@@ -202,12 +203,12 @@ def _raise_for_status(response: httpx.Response, where: str) -> None:
     raise SourceRefused(f"{where}: answered {status}: {said}", status=status)
 
 
-def _parsed(response: httpx.Response, where: str, top: str) -> Any:
+def _parsed(response: httpx.Response, where: str, top: str, parse: Callable[[bytes], Any]) -> Any:
     if not response.content:
         return {}
     try:
-        body = orjson.loads(response.content)
-    except orjson.JSONDecodeError as error:
+        body = parse(response.content)
+    except ValueError as error:
         raise Again(SourceMalformed(f"{where}: the answer is not JSON: {error}; try again later")) from error
     if top == "object" and not isinstance(body, dict):
         raise Again(SourceMalformed(f"{where}: the answer is not a JSON object; is its URL right?"))

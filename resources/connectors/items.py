@@ -4,6 +4,7 @@ import hashlib
 from typing import Any
 
 import orjson
+from msgspec import Raw
 
 from aios_core.canonical.values import MAX_ID_CHARS, clean_json
 from aios_core.errors import RecordError
@@ -33,24 +34,33 @@ def in_order(value: Any) -> bytes:
         return orjson.dumps(clean_json(value, field="payload"), option=orjson.OPT_SORT_KEYS)
 
 
-def content_version(payload: Any) -> str:
+def content_version(json: bytes) -> str:
     """A version for a payload that states none: of its content, so that the same content is the same version."""
-    return "sha256:" + hashlib.sha256(to_json_bytes(payload)).hexdigest()[:32]
+    return "sha256:" + hashlib.sha256(json).hexdigest()[:32]
 
 
 def item_reject(object: str, item: Any, error: RecordError) -> Reject:
     """An item that is no record, as quarantine takes it."""
+    if isinstance(item, Raw):
+        item = _loaded(bytes(item))
     external_id = str(item.get("id") or item.get("Id") or "") if isinstance(item, dict) else ""
     return Reject(
         object=object,
         external_id=external_id[:MAX_ID_CHARS],
         code=error.code,
         message=str(error),
-        payload=_kept(item),
+        payload=readable(item),
     )
 
 
-def _kept(item: Any) -> str:
+def _loaded(json: bytes) -> Any:
+    try:
+        return orjson.loads(json)
+    except orjson.JSONDecodeError:
+        return json.decode()
+
+
+def readable(item: Any) -> str:
     """The item's JSON; of one that is nested too deep its own fields, without what is in them."""
     try:
         return to_json(item)

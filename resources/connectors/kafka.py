@@ -18,6 +18,7 @@ from aios_core.canonical.values import MAX_ID_CHARS, lookup, to_id
 from aios_core.declaration.sources import KafkaSource
 from aios_core.errors import ConfigurationError, PermanentError, RecordError, RetryableError
 from resources.connectors.base import Page, Record, Reject, WriteResult, ahead, read_only
+from resources.connectors.items import to_json_bytes
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer, Message
@@ -170,7 +171,7 @@ class KafkaConnector:
             external_id=to_id(external_id, field="key" if self._source.id == "key" else self._source.id),
             # the time tells a topic that was made anew from the one before it
             version=f"{message.partition()}-{message.offset()}-{stamp}",
-            payload={**payload, ABOUT: about},
+            json=to_json_bytes({**payload, ABOUT: about}),
         )
 
     def _lost(self, ends: dict[int, tuple[int, int]], reached: dict[int, int]) -> Iterator[Reject]:

@@ -20,7 +20,7 @@ from aios_core.declaration.sources import SalesforceSource
 from aios_core.errors import PermanentError, RecordError
 from resources.connectors.base import Page, Record, Reject, WriteResult, ahead, read_only
 from resources.connectors.http import HttpClient, SourceDenied, SourceMalformed
-from resources.connectors.items import content_version, item_reject
+from resources.connectors.items import content_version, item_reject, to_json_bytes
 from resources.connectors.salesforce_bulk import BulkQuery
 from resources.connectors.traffic import Traffic
 
@@ -196,7 +196,8 @@ def _record(item: Any) -> Record:
     if not isinstance(item, dict):
         raise RecordError("record.not_an_object", "a record is not an object with fields")
     external_id, version = salesforce.identify(item)
-    return Record(object="customers", external_id=external_id, version=version or content_version(item), payload=item)
+    json = to_json_bytes(item)
+    return Record(object="customers", external_id=external_id, version=version or content_version(json), json=json)
 
 
 def _later(cursor: str, stamp: Any) -> str:

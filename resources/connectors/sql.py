@@ -19,7 +19,7 @@ from aios_core.canonical.values import to_id
 from aios_core.declaration.sources import SqlSource
 from aios_core.errors import ConfigurationError, PermanentError, RecordError, RetryableError
 from resources.connectors.base import Page, Record, Reject, WriteResult, ahead, read_only
-from resources.connectors.items import content_version, item_reject
+from resources.connectors.items import content_version, item_reject, to_json_bytes
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine, FromClause, Select
@@ -119,13 +119,12 @@ class SqlConnector:
             payload = {name: _json(value) for name, value in row.items()}
             try:
                 external_id = to_id(payload.get(self._source.id_column), field=self._source.id_column)
+                json = to_json_bytes(payload)
             except RecordError as error:
                 rejects.append(item_reject(self.objects[0], payload, error))
                 continue
             records.append(
-                Record(
-                    object=self.objects[0], external_id=external_id, version=content_version(payload), payload=payload
-                )
+                Record(object=self.objects[0], external_id=external_id, version=content_version(json), json=json)
             )
         return tuple(records), tuple(rejects)
 

@@ -16,6 +16,7 @@ from datetime import time as day_time
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from msgspec import Raw
 
 from aios_core.canonical import zendesk
 from aios_core.canonical.thread import Message
@@ -23,9 +24,10 @@ from aios_core.declaration.sources import ZendeskSource
 from aios_core.errors import PermanentError, RecordError, RetryableError
 from resources.connectors.base import Page, Record, Reject, WriteResult, ahead, rounds
 from resources.connectors.http import PATIENT, Answer, HttpClient, Patience, SourceMalformed, SourceRefused
-from resources.connectors.items import content_version, item_reject
+from resources.connectors.items import content_version, item_reject, to_json_bytes
 from resources.connectors.json_api.filling import Request
 from resources.connectors.json_api.messages import conversation
+from resources.connectors.raw import body_with, fields_of, parsed, stands
 from resources.connectors.traffic import Traffic
 from resources.connectors.zendesk_updates import MARKER, Fields, judge_job_result, parts_of, update_for
 
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 PAGE = 1000  # the most that Zendesk gives; it allows 10 such requests a minute
 BATCH = 100  # the most tickets that show_many and update_many take
 WRITE_TRIES = 3
+_export = {name: body_with(name, "after_cursor", "end_of_stream") for name in ("users", "tickets")}
+_identity = fields_of("id", "updated_at", "generated_timestamp")
 _SENT = WriteResult(external_id="", status="sent")
 JOB_SECONDS = 60.0
 
@@ -155,7 +159,8 @@ class ZendeskConnector:
         while True:
             params: dict[str, str | int] = {"per_page": self._page_size}
             params |= {"cursor": cursor} if cursor else {"start_time": self._start_time(object)}
-            body = self._http.get(f"/api/v2/incremental/{object}/cursor.json", **params)
+            path = f"/api/v2/incremental/{object}/cursor.json"
+            body = self._http.request("GET", path, params=params, parse=_export[object])
             page = _page(object, body, cursor)
             hinted = self._hinted if page.done and object == "tickets" else ()
             yield replace(page, done=False) if hinted else page
@@ -285,10 +290,23 @@ def _records(object: str, items: list[Any], *, shown: bool = False) -> tuple[tup
     rejects: list[Reject] = []
     for item in items:
         try:
-            records.append(_record(object, item, shown=shown))
+            cut_out = isinstance(item, Raw)
+            records.append(_exported(object, bytes(item)) if cut_out else _record(object, item, shown=shown))
         except RecordError as error:
             rejects.append(item_reject(object, item, error))
     return tuple(records), tuple(rejects)
+
+
+def _exported(object: str, json: bytes) -> Record:
+    """An item as it came, of which nothing but its id and version is read; where that does not do, all of it is."""
+    if stands(json):
+        try:
+            external_id, version = zendesk.identify(_identity(json), object=object)
+        except ValueError:
+            version = None
+        if version is not None:
+            return Record(object=object, external_id=external_id, version=version, json=json)
+    return _record(object, parsed(json), shown=False)
 
 
 def _record(object: str, item: Any, *, shown: bool) -> Record:
@@ -296,8 +314,13 @@ def _record(object: str, item: Any, *, shown: bool) -> Record:
     if not isinstance(item, dict):
         raise RecordError("record.not_an_object", f"an item of {object} is not an object with fields")
     external_id, version = zendesk.identify(item, object=object)
-    own = content_version(item) if shown or version is None else version
-    return Record(object=object, external_id=external_id, version=own, payload=item)
+    json = to_json_bytes(item)
+    return Record(
+        object=object,
+        external_id=external_id,
+        version=content_version(json) if shown or version is None else version,
+        json=json,
+    )
 
 
 def _by_place(results: Any, updates: Sequence[Mapping[str, Any]]) -> dict[int, dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 from aios_core.automation import Automation
 from resources.canonical import CanonicalStore, Progress
 from resources.connectors.base import Page, Record, Reject, WriteResult
+from resources.connectors.items import to_json_bytes
 from resources.database import Database
 from resources.landing import LandedPage, LandingStore
 
@@ -62,13 +63,13 @@ def ticket(number: int, version: int = 1, **changes: Any) -> Record:
         "status": "new",
         **changes,
     }
-    return Record(object="tickets", external_id=str(number), version=payload["updated_at"], payload=payload)
+    return Record(object="tickets", external_id=str(number), version=payload["updated_at"], json=to_json_bytes(payload))
 
 
 def account(number: int, day: int = 1, **changes: Any) -> Record:
     stamp = iso(T0.replace(day=day))
     payload = {"Id": str(number), "SystemModstamp": stamp, "LastModifiedDate": stamp, "Plan__c": "plus", **changes}
-    return Record(object="customers", external_id=str(number), version=stamp, payload=payload)
+    return Record(object="customers", external_id=str(number), version=stamp, json=to_json_bytes(payload))
 
 
 def page(records: Sequence[Record], *, rejects: Sequence[Reject] = (), cursor: str = "", name: str = "tickets") -> Page:

@@ -8,6 +8,7 @@ from aios_core.automation import Automation
 from resources import canonical
 from resources.canonical import CanonicalStore
 from resources.connectors.base import Record
+from resources.connectors.items import to_json_bytes
 from resources.database import Database
 from resources.quarantine import QuarantineStore
 from tests.resources.ingesting import T0, account, advance, automation, land, rows, ticket
@@ -137,7 +138,7 @@ def test_a_failed_step_leaves_everything_as_it_was(database: Database) -> None:
 def test_rows_of_a_file_that_claim_to_be_one_ticket_are_not_lost(database: Database) -> None:
     def row(name: str, text: str) -> Record:
         payload = {"key": "7", "text": text, "when": "2026-03-01", "queue": "billing"}
-        return Record(object="tickets", external_id=name, version="v", payload=payload)
+        return Record(object="tickets", external_id=name, version="v", json=to_json_bytes(payload))
 
     land(database, row("a.csv:1", "first"), source="files")
     advance(database, "files")
@@ -231,7 +232,7 @@ def test_labelled_tickets_are_the_newest_of_the_window_oldest_first(database: Da
 
 def test_contacts_and_customers_come_with_all_their_versions(database: Database) -> None:
     user = {"id": 7, "external_id": "1", "updated_at": "2026-03-01T00:00:00Z"}
-    land(database, Record(object="users", external_id="7", version="u1", payload=user))
+    land(database, Record(object="users", external_id="7", version="u1", json=to_json_bytes(user)))
     land(database, account(1, 1), account(1, 9, Plan__c="basic"), account(2, Plan__c=None), source="crm")
     advance(database, "helpdesk", "crm")
     store = CanonicalStore(database)

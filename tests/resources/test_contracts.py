@@ -6,6 +6,7 @@ import pytest
 
 from aios_core.contracts import Mode, Seen
 from resources.connectors.base import Page, Record
+from resources.connectors.items import to_json_bytes
 from resources.contracts import CODE, ContractBroken, ContractStore, Kept
 from resources.database import Database
 from resources.landing import LandingStore, pull
@@ -24,7 +25,8 @@ class Desk:
 
     def read(self, *, object: str, cursor: str | None) -> Iterator[Page]:
         records = tuple(
-            Record(object=object, external_id=str(p["id"]), version=f"v{sorted(p)}", payload=p) for p in self.payloads
+            Record(object=object, external_id=str(p["id"]), version=f"v{sorted(p)}", json=to_json_bytes(p))
+            for p in self.payloads
         )
         yield Page(object=object, records=records, rejects=(), cursor="c", done=True)
 
@@ -69,7 +71,9 @@ def test_a_frozen_contract_ends_the_read_until_somebody_accepts(database: Databa
 
 
 def test_records_asked_for_one_by_one_say_nothing_of_the_contract_of_lists() -> None:
-    shown = tuple(Record(object="tickets", external_id=str(n), version="v", payload={"id": n}) for n in range(40))
+    shown = tuple(
+        Record(object="tickets", external_id=str(n), version="v", json=to_json_bytes({"id": n})) for n in range(40)
+    )
     page = Page(object="tickets", records=shown, rejects=(), cursor="", done=True, by_id=True)
 
     class Shown:

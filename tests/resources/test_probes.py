@@ -9,6 +9,7 @@ from aios_core.automation import Automation
 from aios_core.errors import RetryableError
 from aios_core.synthetic import MARK
 from resources.connectors.base import Page, Record
+from resources.connectors.items import to_json_bytes
 from resources.landing import LandingStore
 from resources.probes import MANY, ProbeStore, probe_tickets, round_trip
 from resources.signals import SIGNALS, Asked
@@ -130,6 +131,6 @@ def test_the_signal_tells_of_a_lost_probe_and_of_probes_that_are_no_longer_sent(
 
 
 def land(database, payload):
-    record = Record(object="tickets", external_id=str(payload["id"]), version="1", payload=payload)
+    record = Record(object="tickets", external_id=str(payload["id"]), version="1", json=to_json_bytes(payload))
     page = Page(object="tickets", records=(record,), rejects=(), cursor="c", done=True)
     LandingStore(database).land(automation="care", source="helpdesk", page=page, previous_cursor=None)

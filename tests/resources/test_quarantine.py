@@ -4,6 +4,7 @@ import pytest
 
 from resources.canonical import CanonicalStore
 from resources.connectors.base import Record, Reject
+from resources.connectors.items import to_json_bytes
 from resources.database import Database
 from resources.quarantine import Quarantined, QuarantineError, QuarantineStore
 from tests.resources.ingesting import T0, advance, automation, land, rows, ticket
@@ -78,7 +79,10 @@ def test_a_correction_that_is_no_record_is_refused(database: Database, payload: 
 def test_a_line_that_never_landed_lands_with_its_correction(database: Database) -> None:
     reject = Reject(object="tickets", external_id="a.csv:3", code="file.column_count", message="m", payload="7,x")
     record = Record(
-        object="tickets", external_id="a", version="v", payload={"key": "a", "text": "t", "when": "2026-03-01"}
+        object="tickets",
+        external_id="a",
+        version="v",
+        json=to_json_bytes({"key": "a", "text": "t", "when": "2026-03-01"}),
     )
     land(database, record, rejects=[reject], source="files")
     advance(database, "files")

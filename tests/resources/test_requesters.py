@@ -6,6 +6,7 @@ from typing import Any
 from aios_core.automation import Automation
 from resources.canonical import CanonicalStore
 from resources.connectors.base import Record
+from resources.connectors.items import to_json_bytes
 from resources.database import Database
 from resources.requesters import RequesterStore, Resolved
 from tests.resources.ingesting import T0, account, advance, automation, iso, land, rows
@@ -24,7 +25,7 @@ def user(number: int, version: int = 1, **changes: Any) -> Record:
         "active": True,
         **changes,
     }
-    return Record(object="users", external_id=str(number), version=updated, payload=payload)
+    return Record(object="users", external_id=str(number), version=updated, json=to_json_bytes(payload))
 
 
 def look(database: Database, declared: Automation = DECLARED) -> Resolved:

@@ -36,7 +36,7 @@ from resources.connectors.files.streams import (
     plain_name,
     skip,
 )
-from resources.connectors.items import to_json
+from resources.connectors.items import readable, to_json_bytes
 
 if TYPE_CHECKING:
     from aios_core.decisions.actions import OutboxAction
@@ -232,16 +232,17 @@ class FileConnector:
             return
         try:
             external_id, version = self._identify(item.payload)
+            json = to_json_bytes(item.payload)
         except RecordError as error:
             where = f"{name}, row {number:,}: {error}"
-            batch.rejects.append(self._reject(f"{name}:{number}", error.code, where, to_json(item.payload)))
+            batch.rejects.append(self._reject(f"{name}:{number}", error.code, where, readable(item.payload)))
             return
         batch.records.append(
             Record(
                 object=self.objects[0],
                 external_id=external_id or f"{name}:{number}",
                 version=(version or f"{name}@{generation}") + ("+" if resumed_tail else ""),
-                payload=item.payload,
+                json=json,
             )
         )
 
@@ -273,14 +274,17 @@ class FileConnector:
                 )
 
     def _require_essential(self, batch: _Batch) -> None:
+        rules = {name: rule.field for name in ESSENTIAL if (rule := self._source.mapping.get(name)) is not None}
+        wanted = {name: path for name, path in rules.items() if path is not None}
         seen: dict[str, None] = {}
         for record in batch.records:
+            if all(has_path(seen, path) for path in wanted.values()):
+                return
             seen.update(dict.fromkeys(record.payload))
-        for name in ESSENTIAL:
-            rule = self._source.mapping.get(name)
-            if rule is not None and rule.field is not None and not has_path(seen, rule.field):
+        for name, path in wanted.items():
+            if not has_path(seen, path):
                 raise FileUnreadable(
-                    f"no record has `{rule.field}`, which mapping.{name} asks for; they have: {', '.join(seen)[:500]}"
+                    f"no record has `{path}`, which mapping.{name} asks for; they have: {', '.join(seen)[:500]}"
                 )
 
     def _format(self, file: File) -> str:

@@ -19,7 +19,7 @@ from aios_core.canonical.values import lookup, to_id, to_time
 from aios_core.declaration.listing import Listing
 from aios_core.errors import PermanentError, RecordError
 from resources.connectors.base import Page, Record, Reject
-from resources.connectors.items import in_order, item_reject
+from resources.connectors.items import in_order, item_reject, to_json_bytes
 from resources.connectors.json_api.asking import Asked, Place, items_of, place_after, request_for, written
 
 Ask = Callable[[Asked], tuple[Any, Mapping[str, str]]]
@@ -134,9 +134,8 @@ def _record(listing: Listing, object: str, item: Any) -> tuple[Record, datetime 
         raise RecordError("record.not_an_object", f"an item of {listing.path} is not an object with fields")
     external_id = to_id(lookup(item, listing.id), field=listing.id)
     changed = None if listing.updated is None else to_time(lookup(item, listing.updated), field=listing.updated)
-    return Record(
-        object=object, external_id=external_id, version=_version(listing, item, changed), payload=item
-    ), changed
+    version = _version(listing, item, changed)
+    return Record(object=object, external_id=external_id, version=version, json=to_json_bytes(item)), changed
 
 
 def _version(listing: Listing, item: Mapping[str, Any], changed: datetime | None) -> str:
