@@ -4,7 +4,7 @@ What belongs here: the SQL that writes tickets, contacts, customers and helpdesk
 does not: mapping and checking (`aios_core/canonical`), and reading (`canonical_reads.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +48,7 @@ def write_entities(connection: Connection, automation: str, entities: Sequence[t
     rows, refusals, outcomes = 0, list[Refusal](), 0
     if tickets:
         events = moments([t.event_time for _, t in tickets])
-        rows += _insert(connection, "tickets", _TICKETS, _tickets(automation, tickets, events))
+        rows += _insert(connection, "tickets", _TICKETS, lambda: _tickets(automation, tickets, events))
         if rows < len(tickets):
             refusals = _taken(connection, {landed.landing_id: landed for landed, _ in tickets})
         refused = {r.landed.landing_id for r in refusals}
@@ -59,18 +59,18 @@ def write_entities(connection: Connection, automation: str, entities: Sequence[t
         ]
         outcomes = _outcomes(connection, _outcome_lines(automation, settled))
     if contacts:
-        rows += _insert(connection, "contacts", _CONTACTS, _contacts(automation, contacts))
+        rows += _insert(connection, "contacts", _CONTACTS, lambda: _contacts(automation, contacts))
     if customers:
-        rows += _insert(connection, "customers", _CUSTOMERS, _customers(automation, customers))
+        rows += _insert(connection, "customers", _CUSTOMERS, lambda: _customers(automation, customers))
     return Written(rows, outcomes, tuple(refusals))
 
 
-def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[str]) -> int:
-    """What is there already stays as it is; returns how many were not."""
+def _insert(connection: Connection, table: str, columns: Sequence[str], rows: Callable[[], Iterator[str]]) -> int:
+    """What is there already stays as it is; returns how many were not. `rows` are written while Postgres takes in those before them."""
     target, names = sql.Identifier(table), _names(columns)
-    if copy_new(connection, sql.SQL("copy {} ({}) from stdin").format(target, names), rows):
-        return len(rows)
-    stage = _staged(connection, table, names, rows)
+    if (written := copy_new(connection, sql.SQL("copy {} ({}) from stdin").format(target, names), rows())) is not None:
+        return written
+    stage = _staged(connection, table, names, rows())
     query = sql.SQL("insert into {} ({}) select {} from {} on conflict do nothing").format(target, names, names, stage)
     return connection.execute(query).rowcount
 
@@ -79,7 +79,7 @@ def _names(columns: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join(map(sql.Identifier, columns))
 
 
-def _staged(connection: Connection, table: str, names: sql.Composed, rows: Sequence[str]) -> sql.Identifier:
+def _staged(connection: Connection, table: str, names: sql.Composed, rows: Iterable[str]) -> sql.Identifier:
     """A table of the session like that one, with these rows in it."""
     stage = sql.Identifier(f"{table}_stage")
     connection.execute(
@@ -116,8 +116,8 @@ def _outcomes(connection: Connection, rows: Sequence[str]) -> int:
     if not rows:
         return 0
     names = _names(_OUTCOMES)
-    if copy_new(connection, sql.SQL("copy outcomes ({}) from stdin").format(names), rows):
-        return len(rows)
+    if (written := copy_new(connection, sql.SQL("copy outcomes ({}) from stdin").format(names), rows)) is not None:
+        return written
     stage = _staged(connection, "outcomes", names, rows)
     query = sql.SQL(
         "insert into outcomes as o ({}) select {} from {}"
@@ -128,16 +128,16 @@ def _outcomes(connection: Connection, rows: Sequence[str]) -> int:
     return connection.execute(query.format(names, names, stage)).rowcount
 
 
-def _tickets(automation: str, tickets: Sequence[tuple[Landed, Ticket]], events: Sequence[str]) -> list[str]:
+def _tickets(automation: str, tickets: Sequence[tuple[Landed, Ticket]], events: Sequence[str]) -> Iterator[str]:
     created, known = moments([t.created_at for _, t in tickets]), moments([t.known_at for _, t in tickets])
-    return [
+    return (
         f"{automation}\t{t.source}\t{text(t.ticket_id)}\t{text(t.version)}\t{text(t.correlation_id)}"
         f"\t{event}\t{known_at}\t{created_at}\t{text(t.subject)}\t{text(t.body)}\t{text(t.status)}"
         f"\t{text(t.priority)}\t{text(t.channel)}\t{text(t.language)}\t{text(t.queue)}"
         f"\t{text(t.requester_id)}\t{text(t.customer_id)}"
         f"\t{texts(t.tags)}\t{_json(t.custom)}\t{content_hash(t)}\t{landed.landing_id}"
         for (landed, t), event, known_at, created_at in zip(tickets, events, known, created, strict=True)
-    ]
+    )
 
 
 def _outcome_lines(automation: str, settled: Sequence[tuple[Ticket, str]]) -> list[str]:
@@ -152,22 +152,22 @@ def _outcome_lines(automation: str, settled: Sequence[tuple[Ticket, str]]) -> li
     return list(lines.values())
 
 
-def _contacts(automation: str, contacts: Sequence[tuple[Landed, Contact]]) -> list[str]:
+def _contacts(automation: str, contacts: Sequence[tuple[Landed, Contact]]) -> Iterator[str]:
     events, known = moments([c.event_time for _, c in contacts]), moments([c.known_at for _, c in contacts])
-    return [
+    return (
         f"{automation}\t{c.source}\t{text(c.contact_id)}\t{text(c.version)}\t{text(c.customer_id)}"
         f"\t{event}\t{known_at}\t{landed.landing_id}"
         for (landed, c), event, known_at in zip(contacts, events, known, strict=True)
-    ]
+    )
 
 
-def _customers(automation: str, customers: Sequence[tuple[Landed, Customer]]) -> list[str]:
+def _customers(automation: str, customers: Sequence[tuple[Landed, Customer]]) -> Iterator[str]:
     events, known = moments([c.event_time for _, c in customers]), moments([c.known_at for _, c in customers])
-    return [
+    return (
         f"{automation}\t{c.source}\t{text(c.customer_id)}\t{text(c.version)}\t{text(c.correlation_id)}"
         f"\t{event}\t{known_at}\t{_json(c.attributes)}\t{landed.landing_id}"
         for (landed, c), event, known_at in zip(customers, events, known, strict=True)
-    ]
+    )
 
 
 def _json(value: dict[str, Any]) -> str:

@@ -55,8 +55,9 @@ def moments(values: Sequence[datetime]) -> list[str]:
     return orjson.dumps(values, default=datetime.isoformat).decode()[2:-2].split('","') if values else []
 
 
-def copy_lines(connection: Connection, statement: str | sql.Composed, lines: Iterable[AnyStr]) -> None:
-    """COPY … FROM STDIN with these lines, each without its newline; bytes are in UTF-8."""
+def copy_lines(connection: Connection, statement: str | sql.Composed, lines: Iterable[AnyStr]) -> int:
+    """COPY … FROM STDIN with these lines, each without its newline; bytes are in UTF-8. How many there were."""
+    handed_over = 0
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         waiting: list[AnyStr] = []
         size = 0
@@ -65,9 +66,11 @@ def copy_lines(connection: Connection, statement: str | sql.Composed, lines: Ite
             size += len(line)
             if size >= AT_ONCE:
                 copy.write(_ended(waiting))
+                handed_over += len(waiting)
                 waiting, size = [], 0
         if waiting:
             copy.write(_ended(waiting))
+    return handed_over + len(waiting)
 
 
 def _ended(lines: list[AnyStr]) -> AnyStr:
@@ -75,11 +78,10 @@ def _ended(lines: list[AnyStr]) -> AnyStr:
     return newline.join(lines) + newline
 
 
-def copy_new(connection: Connection, statement: str | sql.Composed, lines: Iterable[AnyStr]) -> bool:
-    """As `copy_lines`, within a transaction. False, and nothing is written, where a row with a key of these is there, or comes twice."""
+def copy_new(connection: Connection, statement: str | sql.Composed, lines: Iterable[AnyStr]) -> int | None:
+    """As `copy_lines`, within a transaction. None, and nothing is written, where a row with a key of these is there, or comes twice."""
     try:
         with connection.transaction():
-            copy_lines(connection, statement, lines)
+            return copy_lines(connection, statement, lines)
     except UniqueViolation:
-        return False
-    return True
+        return None

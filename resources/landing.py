@@ -228,7 +228,7 @@ def _insert(
     ]
     own = f"{stream.automation}\t{stream.source}\t{stream.object}\t{text(run_id)}\t".encode()
     columns = "automation, source, object, run_id, external_id, version, correlation_id, payload"
-    if copy_new(connection, f"copy landing_records ({columns}) from stdin", (own + line for line in lines)):
+    if copy_new(connection, f"copy landing_records ({columns}) from stdin", (own + line for line in lines)) is not None:
         return len(rows), []
     return _insert_unknown(connection, stream, lines, run_id)
 
