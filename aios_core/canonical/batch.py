@@ -10,12 +10,11 @@ from datetime import datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
-import orjson
 from msgspec import Struct
 
 from aios_core.automation import Automation
 from aios_core.canonical.entities import Contact, Customer, Ticket
-from aios_core.canonical.mapper import Mapper, mapper_for
+from aios_core.canonical.mapper import mapper_for, reader_for
 from aios_core.checks import TICKET_FIELDS, CheckReport, validate_customers, validate_tickets
 from aios_core.errors import RecordError
 
@@ -65,29 +64,24 @@ class Batch:
 
 def map_batch(automation: Automation, *, source: str, object: str, records: Sequence[Landed]) -> Batch:
     """Every record ends in exactly one of the two lists, whatever it holds."""
-    mapper = mapper_for(automation.sources[source], source_name=source, object=object)
+    declared = automation.sources[source]
+    mapper, read = mapper_for(declared, source_name=source, object=object), reader_for(declared, object=object)
     batch = Batch()
     for landed in records:
         try:
-            batch.entities.append((landed, _mapped(mapper, landed)))
+            entity = mapper(
+                read(landed.payload),
+                correlation_id=landed.correlation_id,
+                landed_at=landed.landed_at,
+                external_id=landed.external_id,
+                version=landed.version,
+            )
         except RecordError as error:
             message = f"{object} {landed.external_id}: {error}"
             batch.refusals.append(Refusal(landed, "canonical", error.code, message))
+        else:
+            batch.entities.append((landed, entity))
     return _checked(batch, automation, object)
-
-
-def _mapped(mapper: Mapper, landed: Landed) -> Entity:
-    try:
-        payload = orjson.loads(landed.payload)
-    except orjson.JSONDecodeError as error:
-        raise RecordError("record.malformed", f"the payload is not JSON: {error}") from error
-    return mapper(
-        payload,
-        correlation_id=landed.correlation_id,
-        landed_at=landed.landed_at,
-        external_id=landed.external_id,
-        version=landed.version,
-    )
 
 
 def _checked(batch: Batch, automation: Automation, object: str) -> Batch:

@@ -6,13 +6,16 @@ vendor, beside this file).
 
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
 
+import orjson
+
 from aios_core.canonical import salesforce, tabular, zendesk
 from aios_core.canonical.entities import Contact, Customer, Ticket
-from aios_core.canonical.values import to_id
+from aios_core.canonical.values import fields_of, to_id
 from aios_core.declaration.source_base import ApiSource
 from aios_core.declaration.sources import SalesforceSource, Source, ZendeskSource
 from aios_core.errors import RecordError
@@ -52,6 +55,24 @@ def mapper_for(source: Source, *, source_name: str, object: str) -> Mapper:
         )
 
     return mapped
+
+
+def reader_for(source: Source, *, object: str) -> Callable[[str], Any]:
+    """What parses a payload's JSON as far as its mapper looks. Raises `record.malformed`."""
+    some = (
+        fields_of(*zendesk.fields_read(source)) if isinstance(source, ZendeskSource) and object == "tickets" else None
+    )
+
+    def read(payload: str) -> Any:
+        if some is not None:
+            with suppress(ValueError):  # no object, or no JSON: said below
+                return some(payload)
+        try:
+            return orjson.loads(payload)
+        except orjson.JSONDecodeError as error:
+            raise RecordError("record.malformed", f"the payload is not JSON: {error}") from error
+
+    return read
 
 
 def map_record(

@@ -12,6 +12,8 @@ from aios_core.canonical.entities import Contact, Ticket
 from aios_core.canonical.values import (
     Read,
     clean_json,
+    fields_of,
+    heads,
     reader,
     to_id,
     to_optional_id,
@@ -26,12 +28,28 @@ from aios_core.errors import RecordError
 
 # Zendesk's `hold` waits for a third party: for triage it is pending
 STATUSES = {"hold": "pending"}
+_READ = frozenset(
+    (
+        *("created_at", "updated_at", "subject", "raw_subject", "description", "status", "priority", "via", "group_id"),
+        *("tags", "requester_id", "custom_fields"),
+    )
+)
 TICKET_FIELDS = frozenset(
     (
         *("created_at", "updated_at", "subject", "body", "status", "priority"),
         *("channel", "language", "queue", "requester_id", "customer_id", "tags"),
     )
 )
+
+
+# what parses an exported row as far as `identify` looks
+identity = fields_of("id", "updated_at", "generated_timestamp")
+
+
+def fields_read(source: ZendeskSource) -> frozenset[str]:
+    """What `ticket_mapper` looks at in a ticket: a quarter of what is there."""
+    mapped = (heads(rule.field) for rule in source.mapping.values() if rule.field is not None)
+    return _READ.union(*mapped)
 
 
 def identify(payload: Mapping[str, Any], *, object: str) -> tuple[str, str | None]:

@@ -36,12 +36,6 @@ def body_with(items: str, *fields: str) -> Callable[[bytes], Any]:
     return parsed
 
 
-def fields_of(*names: str) -> Callable[[bytes], dict[str, Any]]:
-    """What reads these fields of an item's JSON, and raises ValueError where the item is not an object."""
-    decoder: Decoder[Any] = Decoder(TypedDict("Head", dict.fromkeys(names, Any), total=False))  # type: ignore[operator]
-    return decoder.decode
-
-
 def stands(json: bytes) -> bool:
     """Whether it can be landed as it is: on one line, and not nested too deep."""
     if b"\n" in json or b"\r" in json:

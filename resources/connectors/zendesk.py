@@ -27,7 +27,7 @@ from resources.connectors.http import PATIENT, Answer, HttpClient, Patience, Sou
 from resources.connectors.items import content_version, item_reject, to_json_bytes
 from resources.connectors.json_api.filling import Request
 from resources.connectors.json_api.messages import conversation
-from resources.connectors.raw import body_with, fields_of, parsed, stands
+from resources.connectors.raw import body_with, parsed, stands
 from resources.connectors.traffic import Traffic
 from resources.connectors.zendesk_updates import MARKER, Fields, judge_job_result, parts_of, update_for
 
@@ -38,7 +38,6 @@ PAGE = 1000  # the most that Zendesk gives; it allows 10 such requests a minute
 BATCH = 100  # the most tickets that show_many and update_many take
 WRITE_TRIES = 3
 _export = {name: body_with(name, "after_cursor", "end_of_stream") for name in ("users", "tickets")}
-_identity = fields_of("id", "updated_at", "generated_timestamp")
 _SENT = WriteResult(external_id="", status="sent")
 JOB_SECONDS = 60.0
 
@@ -301,7 +300,7 @@ def _exported(object: str, json: bytes) -> Record:
     """An item as it came, of which nothing but its id and version is read; where that does not do, all of it is."""
     if stands(json):
         try:
-            external_id, version = zendesk.identify(_identity(json), object=object)
+            external_id, version = zendesk.identify(zendesk.identity(json), object=object)
         except ValueError:
             version = None
         if version is not None:

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aios_core.canonical.entities import Contact, Customer, Ticket
-from aios_core.canonical.mapper import content_hash, identify, map_record, objects_of
+from aios_core.canonical.mapper import content_hash, identify, map_record, objects_of, reader_for
+from aios_core.canonical.zendesk import TICKET_FIELDS
+from aios_core.declaration.source_base import FieldMapping
 from aios_core.declaration.sources import FileSource, SalesforceSource, Source, ZendeskSource
 from aios_core.errors import RecordError
 
@@ -82,6 +84,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES | st.text(max_size=5), inner, max_size=4),
     max_leaves=12,
 )
+PATHS = NAMES | st.builds("{}.{}".format, NAMES, NAMES | st.sampled_from(["0", "9", "x"]))
 PAYLOADS = st.dictionaries(NAMES | st.text(max_size=5), VALUES, max_size=12)
 
 
@@ -165,3 +168,26 @@ def test_the_content_hash_is_of_subject_and_body_alone() -> None:
     assert base == hashed(subject="ab", description="c", status="open", group_id=4001)
     assert base != hashed(subject="a", description="bc")
     assert base != hashed(subject="ab", description="c!")
+
+
+def outcome(source: Source, payload: Any) -> object:
+    try:
+        return mapped(source, "tickets", payload)
+    except RecordError as error:
+        return error.code, str(error)
+
+
+@given(PAYLOADS | VALUES, st.dictionaries(st.sampled_from(sorted(TICKET_FIELDS | {"product"})), PATHS, max_size=5))
+def test_a_ticket_read_as_far_as_its_mapper_looks_is_what_all_of_it_is(payload: Any, mapping: dict[str, str]) -> None:
+    source = ZENDESK.model_copy(update={"mapping": {name: FieldMapping(field=path) for name, path in mapping.items()}})
+    try:
+        text = orjson.dumps(payload).decode()
+    except TypeError:  # what JSON has no form for never landed
+        return
+    assert outcome(source, reader_for(source, object="tickets")(text)) == outcome(source, orjson.loads(text))
+
+
+def test_what_is_no_json_is_told_however_little_of_it_is_read() -> None:
+    for text in ("", "[1", '{"subject": 01}', '{"subject": 1e999}'):
+        with pytest.raises(RecordError, match="record.malformed|not JSON"):
+            reader_for(ZENDESK, object="tickets")(text)
