@@ -124,9 +124,11 @@ def _texts(entities: Sequence[Any], required: Sequence[str]) -> dict[str, list[A
 def _frame(entities: Sequence[Entity], columns: Sequence[str]) -> "pd.DataFrame":
     import pandas as pd
 
-    data: dict[str, Any] = {name: list(map(attrgetter(name), entities)) for name in columns}
-    for name in ("event_time", "known_at", "created_at"):
-        if name in data:
-            # said outright, as otherwise one odd year decides the unit of the whole column
-            data[name] = pd.array(data[name], dtype="datetime64[us, UTC]")
-    return pd.DataFrame(data)
+    # said outright, as otherwise one odd year decides the unit of a whole column, and texts are copied
+    kinds = dict.fromkeys(("event_time", "known_at", "created_at"), "datetime64[us, UTC]")
+    return pd.DataFrame(
+        {
+            name: pd.Series(list(map(attrgetter(name), entities)), dtype=kinds.get(name, "object"), copy=False)
+            for name in columns
+        }
+    )
