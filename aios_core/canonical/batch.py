@@ -29,7 +29,7 @@ _TEXTS = ("subject", "body", "text")
 _CUSTOMER_COLUMNS = ("source", "customer_id", "version", "event_time", "known_at")
 
 
-class Landed(Struct, frozen=True):
+class Landed(Struct, frozen=True, gc=False):
     """One row of the landing table; `payload` is its JSON text."""
 
     landing_id: int

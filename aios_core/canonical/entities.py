@@ -17,7 +17,7 @@ from typing import Any
 from msgspec import Struct, field
 
 
-class Ticket(Struct, frozen=True, kw_only=True):
+class Ticket(Struct, frozen=True, kw_only=True, gc=False):
     """One version of one ticket. All times are timezone-aware UTC."""
 
     source: str
@@ -40,7 +40,7 @@ class Ticket(Struct, frozen=True, kw_only=True):
     custom: dict[str, Any] = field(default_factory=dict)
 
 
-class Customer(Struct, frozen=True, kw_only=True):
+class Customer(Struct, frozen=True, kw_only=True, gc=False):
     """One version of one customer; `attributes` holds the CRM facts under the declaration's names."""
 
     source: str
@@ -52,7 +52,7 @@ class Customer(Struct, frozen=True, kw_only=True):
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
-class Contact(Struct, frozen=True, kw_only=True):
+class Contact(Struct, frozen=True, kw_only=True, gc=False):
     """One version of a helpdesk user and the customer it belongs to: the join from a ticket to CRM facts."""
 
     source: str
