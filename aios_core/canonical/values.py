@@ -110,6 +110,8 @@ def to_id(value: Any, *, field: str) -> str:
         if value.isalnum() and len(value) <= MAX_ID_CHARS:  # as most are: nothing to take away, nothing to refuse
             return value
         text = clean_text(value).strip()
+    elif type(value) is int and abs(value) < 2**63:  # the other thing that most are; a truth value is of another type
+        return str(value)
     elif isinstance(value, bool) or not isinstance(value, (int, float)):
         raise RecordError("record.no_id", f"{field}: an identifier is needed, found {_kind(value)}")
     else:
@@ -164,6 +166,8 @@ def to_tags(value: Any, *, field: str = "tags") -> tuple[str, ...]:
         value = value.replace(",", " ").replace(";", " ").split()
     if not isinstance(value, (list, tuple)):
         raise RecordError("record.bad_tags", f"{field}: a list is needed, found {_kind(value)}")
+    if not value:
+        return ()
     names = [tag if isinstance(tag, str) or not isinstance(tag, Mapping) else tag.get("name") for tag in value]
     return tuple([to_text(name, field=field) for name in names if name is not None])
 

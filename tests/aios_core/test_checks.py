@@ -3,7 +3,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
+from aios_core import checks
 from aios_core.automation import Checks
 from aios_core.checks import validate_customers, validate_tickets
 from aios_core.errors import DeclarationError
@@ -123,3 +126,29 @@ def test_customers_need_an_id_and_sane_clocks() -> None:
         1: "check.customer_id_given",
         2: "check.known_at_sane",
     }
+
+
+MOMENTS = st.sampled_from([NOW, NOW - timedelta(days=3), NOW + timedelta(days=800), datetime(1980, 1, 1, tzinfo=UTC)])
+# a row differs in little from the others, so that it is not looked at for another reason
+CHANGES = st.just({}) | st.one_of(
+    st.builds(lambda name, value: {name: value}, st.just(name), values)
+    for name, values in {
+        "ticket_id": st.sampled_from(["0", "1", "", None]),
+        "created_at": MOMENTS,
+        "event_time": MOMENTS,
+        "status": st.sampled_from(["open", "odd", "", None]),
+        "queue": st.sampled_from(["billing", "odd", "", None]),
+        "body": st.sampled_from(["", "b" * 200]),
+    }.items()
+)
+
+
+@settings(max_examples=40)
+@given(st.lists(CHANGES, min_size=1, max_size=8))
+@example([{}, {"ticket_id": None}])
+def test_the_rows_that_are_looked_at_first_tell_of_all(changes: list[dict[str, Any]]) -> None:
+    frame, limits = tickets(*changes), Checks(max_text_chars=100, required=("ticket_id", "created_at", "text"))
+    told = validate_tickets(frame, checks=limits, queues=("billing",), now=NOW)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "telling", lambda rows, _: list(range(len(rows))))
+        assert validate_tickets(frame, checks=limits, queues=("billing",), now=NOW) == told
