@@ -20,6 +20,7 @@ from aios_core.canonical.entities import Contact, Customer, Ticket
 from aios_core.canonical.mapper import objects_of
 from aios_core.synthetic import is_marked, namespace
 from resources import canonical_reads as reads
+from resources import turns
 from resources.canonical_writes import write_entities
 from resources.collecting import still, sweep
 from resources.database import Database
@@ -95,7 +96,7 @@ class CanonicalStore:
         costs Great Expectations as much as thousands of records do.
         """
         total = Progress()
-        with still(), ThreadPoolExecutor(1, thread_name_prefix="canonical-ahead") as executor:
+        with still(), turns.short(), ThreadPoolExecutor(1, thread_name_prefix="canonical-ahead") as executor:
             for source in sources:
                 for name in objects_of(automation.sources[source]):
                     total += self._caught_up(automation, source, name, executor)

@@ -20,6 +20,7 @@ from psycopg.rows import dict_row
 from aios_core.canonical.batch import Landed
 from aios_core.canonical.values import MAX_ID_CHARS
 from aios_core.errors import RecordError
+from resources import turns
 from resources.collecting import still, sweep
 from resources.connectors.base import Connector, Page, Record, Reject
 from resources.copying import copy_lines, copy_new, json_line, text
@@ -129,7 +130,7 @@ def pull(
 ) -> Pulled:
     """Everything new of a source, object by object, from where the last read ended."""
     landed = duplicates = rejected = pages = 0
-    with still():
+    with still(), turns.short():
         for name in connector.objects:
             cursor = store.cursor(automation=automation, source=source, object=name)
             for page in connector.read(object=name, cursor=cursor):
