@@ -8,11 +8,11 @@ visible in order: a reader that has seen 100 will never find a 99 later.
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from msgspec.structs import replace
 from psycopg import Connection
 from psycopg.rows import dict_row
@@ -281,7 +281,7 @@ def _conflicts(connection: Connection, stream: _Stream) -> list[Entry]:
             correlation_id=correlation,
         )
         for external_id, version, payload, correlation, known, landing_id in unequal
-        if orjson.loads(payload) != orjson.loads(known)
+        if json.loads(payload) != json.loads(known)
     ]
 
 

@@ -4,6 +4,7 @@ What belongs here: the types that cross between a connector and the stores, and 
 (`http.py`) and anything of one vendor.
 """
 
+import json
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -29,7 +30,10 @@ class Record(Struct, frozen=True, kw_only=True, gc=False):
     @property
     def payload(self) -> dict[str, Any]:
         """The object, parsed for whoever asks: nearly all records land without."""
-        payload: dict[str, Any] = orjson.loads(self.json)
+        try:
+            payload: dict[str, Any] = orjson.loads(self.json)
+        except orjson.JSONDecodeError:  # a number past all doubles, which is infinite here
+            payload = json.loads(self.json)
         return payload
 
 

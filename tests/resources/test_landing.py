@@ -235,3 +235,9 @@ pull(Told(pages), LandingStore(Database({database_url!r})), automation="desk_a",
     pages = [page([ticket(n * 10 + k) for k in range(10)], cursor=f"c{n:03d}") for n in range(300)]
     rest = pull(FakeConnector(pages), store, automation=A, source="helpdesk")
     assert (before + rest.landed, rest.duplicates) == (3000, 0)
+
+
+def test_a_number_that_no_double_holds_is_equal_to_itself_however_it_is_written(database: Database) -> None:
+    for body in (b'{"id":1,"x":1e999}', b'{"x":1e999,"id":1}'):
+        told = land(database, Record(object="tickets", external_id="1", version="v", json=body))
+    assert (told.duplicates, told.rejected) == (1, 0)

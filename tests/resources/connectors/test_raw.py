@@ -1,4 +1,5 @@
 import json
+import math
 from typing import Any
 
 import orjson
@@ -97,7 +98,7 @@ def test_a_number_beyond_all_others_is_its_records_matter_and_not_the_pages() ->
         b'{"tickets":[{"x":1e999},{"id":2,"updated_at":"2026-03-01T10:00:00Z","x":1e999},{"id":3,\n"x":1e999}]}'
     )
     records, rejects = _records("tickets", found["tickets"])
-    assert [r.external_id for r in records] == ["2"]
+    assert [(r.external_id, r.payload["x"]) for r in records] == [("2", math.inf)]
     assert [(r.code, r.payload) for r in rejects] == [
         ("record.no_id", '"{\\"x\\":1e999}"'),
         ("record.malformed", '"{\\"id\\":3,\\n\\"x\\":1e999}"'),
